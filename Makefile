@@ -40,7 +40,7 @@ help:
 
 book: .venv/installed
 	@rm -rf _build
-	@$(PY) -m jupyter_book.cli.main build . -W --keep-going -n --quiet
+	@.venv/bin/jupyter-book build . -W --keep-going -n --quiet
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 check-tests:
