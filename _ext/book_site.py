@@ -151,13 +151,14 @@ def only_ours(app, pagename, templatename, context, doctree):
     context["script_files"] = kept
 
 
-def substitutions(app, config):
-    """Give every MyST page the addresses that derive from `_config.yml`."""
+def configure(app, config):
+    """Give every MyST page the addresses that derive from `_config.yml`, and the theme what Jupyter Book lacks."""
+    config.html_theme_options.update(show_toc_level=2, navigation_with_keys=True)
     config.myst_substitutions = {**config.myst_substitutions, **address(app)}
 
 
 def setup(app):
-    app.connect("config-inited", substitutions, priority=100)
+    app.connect("config-inited", configure, priority=100)
     app.connect("html-page-context", only_ours, priority=900)
     app.add_css_file("book.css")
     app.add_directive("player", Player)
