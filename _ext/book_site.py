@@ -152,8 +152,8 @@ def only_ours(app, pagename, templatename, context, doctree):
 
 
 def configure(app, config):
-    """Give every MyST page the addresses that derive from `_config.yml`, and the theme what Jupyter Book lacks."""
-    config.html_theme_options.update(show_toc_level=2, navigation_with_keys=True)
+    """Give every page the addresses that derive from `_config.yml`, and the theme what Jupyter Book lacks."""
+    config.html_theme_options.update(show_toc_level=2, navigation_with_keys=True, navbar_persistent=[])
     config.myst_substitutions = {**config.myst_substitutions, **address(app)}
 
 
