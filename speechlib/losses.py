@@ -141,7 +141,7 @@ def softmax_cross_entropy(
 
 
 def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """How surprised a yes-or-no classifier is: the mean of `-y log p - (1 - y) log(1 - p)`, p = sigmoid(logit).
+    """How surprised a yes-or-no classifier is: the mean of `-y log p - (1 - y) log(1 - p)`, p = sigmoid(z).
 
     Parameters
     ----------
