@@ -531,6 +531,46 @@ def cmvn(x, *, variance=True):
     return centered / np.where(std > 0, std, 1)
 
 
+def cmvn_by(features, groups):
+    """The same with the mean and the deviation of a whole group, for instance all utterances of a speaker.
+
+    The mean over one short word holds the channel and the word; over many words of a speaker the words average
+    out, and the channel and the voice are left to be removed.
+
+    Parameters
+    ----------
+    features : list of np.ndarray [shape=(frames, bins)]
+    groups : list, as long as features
+        What each belongs to: names of speakers, say.
+
+    Returns
+    -------
+    list of np.ndarray [shape=(frames, bins)]
+        In the order of `features`.
+
+    Raises
+    ------
+    ValueError
+        If the lists differ in length, or as `cmvn`.
+
+    Examples
+    --------
+    >>> cmvn_by([np.array([[1.0]]), np.array([[3.0]]), np.array([[7.0]])], ["a", "a", "b"])
+    [array([[-1.]]), array([[1.]]), array([[0.]])]
+    """
+    groups = list(groups)
+    if len(features) != len(groups):
+        raise ValueError(f"{len(features)} utterances need as many groups, not {len(groups)}")
+    normalized = [None] * len(features)
+    for group in dict.fromkeys(groups):
+        members = [i for i, name in enumerate(groups) if name == group]
+        together = cmvn(np.concatenate([_features(features[i]) for i in members]))
+        ends = np.cumsum([len(features[i]) for i in members])[:-1]
+        for i, x in zip(members, np.split(together, ends), strict=True):
+            normalized[i] = x
+    return normalized
+
+
 def pad(features):
     """Put feature matrices of different lengths into one array, with zeros after the end of each.
 
