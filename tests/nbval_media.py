@@ -39,7 +39,8 @@ def image_difference(stored, new):
     """Say how two PNG files differ, or return None where no eye would tell."""
     if stored == new or stored == quantize(new):
         return None
-    old, now = (np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"), int) for png in (stored, quantize(new)))
+    old, now = (Image.open(io.BytesIO(png)).convert("RGBA") for png in (stored, quantize(new)))
+    old, now = np.asarray(old, int), np.asarray(now, int)
     if old.shape != now.shape:
         sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (old, now)]
         return f"the stored figure has {sizes[0]} pixels, the new one {sizes[1]}"
@@ -53,7 +54,8 @@ def sound_difference(stored, new):
         return None
     (old, old_rate), (now, now_rate) = (soundfile.read(io.BytesIO(data)) for data in (stored, new))
     if (old.shape, old_rate) != (now.shape, now_rate):
-        return f"the stored sound has {len(old)} samples ({old_rate} Hz), the new one {len(now)} ({now_rate} Hz)"
+        sizes = [f"{len(x)} samples at {rate} Hz" for x, rate in ((old, old_rate), (now, now_rate))]
+        return f"the stored sound has {sizes[0]}, the new one {sizes[1]}"
     difference, level = (np.sqrt(np.mean(np.square(x))) for x in (old - now, old))
     if difference > SOUND_SHARE * level + SOUND_FLOOR:
         return f"the stored sound is another now, by {difference / max(level, 1e-9):.0%} of its level"

@@ -6,8 +6,8 @@
 
 Without paths: every notebook of the book; `lint` reads its Markdown pages too. The published page is what is
 stored, so `run` compares all of it: text exactly (nbval), figures and sounds within a tolerance
-(nbval_media.py). That is why no hash of the package is stored: whatever changes a number, a figure or a sound,
-in a cell, in `speechlib` or in the data, is seen when the notebook runs again.
+(nbval_media.py). That is why no hash of the package is stored: whatever changes a number, a figure or a
+sound, in a cell, in `speechlib` or in the data, is seen when the notebook runs again.
 """
 
 import argparse
@@ -59,9 +59,9 @@ def environment(home):
     return {**inherited, **THREADS, "PYTHONPATH": path, "IPYTHONDIR": home, "JUPYTER_PLATFORM_DIRS": "1"}
 
 
-def code_sha256(notebook):
+def code_sha256(cells):
     """Return the hash of the code cells' sources, in their order."""
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
@@ -94,7 +94,7 @@ def execute(path):
         seconds = time.perf_counter() - start
         peak = peak_mb(client)
     normalize(notebook)
-    run = {"code_sha256": code_sha256(notebook), "seconds": round(seconds, 1), "peak_mb": round(peak)}
+    run = {"code_sha256": code_sha256(notebook.cells), "seconds": round(seconds, 1), "peak_mb": round(peak)}
     notebook.metadata["speechlib"] = {**notebook.metadata.get("speechlib", {}), **run}
     write(notebook, path)
     return run
@@ -127,9 +127,9 @@ def normalize(notebook):
             cell.outputs = merge_streams(cell.outputs)
             for output in cell.outputs:
                 if output.get("name") == "stderr":
-                    first = output.text.strip().splitlines()[:3]
+                    first = "\n    ".join(output.text.strip().splitlines()[:3])
                     what = "remove the cause of the warning, or the progress bar"
-                    raise NotebookError(f"cell {index + 1} wrote to stderr; {what}:\n    " + "\n    ".join(first))
+                    raise NotebookError(f"cell {index + 1} wrote to stderr; {what}:\n    {first}")
                 if "image/png" in output.get("data", {}):
                     data = quantize(base64.b64decode(output.data["image/png"]))
                     output.data["image/png"] = base64.b64encode(data).decode()
