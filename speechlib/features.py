@@ -534,8 +534,8 @@ def cmvn(x, *, variance=True):
 def cmvn_by(features, groups):
     """The same with the mean and the deviation of a whole group, for instance all utterances of a speaker.
 
-    The mean over one short word holds the channel and the word. Over many words of a speaker the words average
-    out, and the channel and the voice are left to be removed.
+    The mean over one short word holds the channel and the word. Over many words of a speaker the words
+    average out, and the channel and the voice are left to be removed.
 
     Parameters
     ----------
