@@ -135,10 +135,13 @@ def executed(page):
 
 
 def fresh(page):
-    """The stored outputs are those of this code."""
-    stored = page.metadata.get("speechlib", {}).get("code_sha256")
-    if page.code and stored != notebooks.code_sha256(page.cells):
-        yield 0, "code was edited after it was last executed: run `make execute`"
+    """What is stored is what this code gave when it was last executed."""
+    if page.code:
+        stored = page.metadata.get("speechlib", {})
+        if stored.get("code_sha256") != notebooks.code_sha256(page.cells):
+            yield 0, "code was edited after it was last executed: run `make execute`"
+        elif stored.get("outputs_sha256") != notebooks.outputs_sha256(page.cells):
+            yield 0, "outputs were edited after they were stored: run `make execute`"
 
 
 def budget(page):
@@ -380,7 +383,7 @@ RULES = [
     *[executed, fresh, budget, short, checked, clean_outputs, outside, described, heard],
     *[labeled, solved, judged, plain, supported],
 ]
-PAGE_RULES = [described, judged, plain]  # for Markdown pages, whose formulas and sounds belong to no chapter
+PAGE_RULES = [described, plain]  # the others are about chapters
 
 
 # -- command line ------------------------------------------------------------------------------------------
@@ -418,7 +421,8 @@ def lint(path, formulas):
     for rule in RULES if path.suffix == ".ipynb" else PAGE_RULES:
         found += rule(page)
     counted = path.suffix == ".ipynb"
-    return [f"{name} cell {n}: {what}" if n and counted else f"{name}: {what}" for n, what in sorted(found)]
+    found.sort(key=lambda fault: fault[0])
+    return [f"{name} cell {n}: {what}" if n and counted else f"{name}: {what}" for n, what in found]
 
 
 def pages():

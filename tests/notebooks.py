@@ -14,6 +14,7 @@ import argparse
 import base64
 import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -65,6 +66,12 @@ def code_sha256(cells):
     return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
+def outputs_sha256(cells):
+    """Return the hash of all stored outputs, those that nbval is told to ignore among them."""
+    outputs = [cell.outputs for cell in cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()
+
+
 # -- execute ----------------------------------------------------------------------------------------------
 
 
@@ -94,10 +101,14 @@ def execute(path):
         seconds = time.perf_counter() - start
         peak = peak_mb(client)
     normalize(notebook)
-    run = {"code_sha256": code_sha256(notebook.cells), "seconds": round(seconds, 1), "peak_mb": round(peak)}
-    notebook.metadata["speechlib"] = {**notebook.metadata.get("speechlib", {}), **run}
+    notebook.metadata["speechlib"] = {
+        "code_sha256": code_sha256(notebook.cells),
+        "outputs_sha256": outputs_sha256(notebook.cells),
+        "seconds": round(seconds, 1),
+        "peak_mb": round(peak),
+    }
     write(notebook, path)
-    return run
+    return notebook.metadata["speechlib"]
 
 
 def peak_mb(client):
@@ -147,15 +158,16 @@ def merge_streams(outputs):
 
 
 def quantize(data):
-    """Return a PNG with at most 128 colors where that is smaller: a third of the bytes, no visible loss."""
+    """Return a PNG with at most 256 colors where that is smaller: a third of the bytes, no visible loss."""
     image = Image.open(io.BytesIO(data))
     if image.mode == "P":
         return data
     image = image.convert("RGBA")
     if image.getextrema()[3][0] == 255:
-        few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        image, method = image.convert("RGB"), Image.Quantize.MEDIANCUT
     else:
-        few = image.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        method = Image.Quantize.FASTOCTREE  # the one that knows transparency
+    few = image.quantize(256, method=method, kmeans=1, dither=Image.Dither.NONE)
     file = io.BytesIO()
     few.save(file, format="PNG", optimize=True)
     return file.getvalue() if len(file.getvalue()) < len(data) else data
