@@ -310,11 +310,11 @@ def _usable(y: np.ndarray, sr: int, source: str) -> np.ndarray:
     elif y.dtype.kind != "f":
         raise AudioError(f"{source}samples of type {y.dtype} have no known full scale: divide them by it")
     y = y.astype(np.float64, copy=False)
-    if y.ndim == 2 and 1 <= min(y.shape) <= MOST_CHANNELS:
-        if min(y.shape) > 1:
-            warnings.warn(f"{source}the mean of {min(y.shape)} channels is taken", AudioWarning, stacklevel=3)
-        y = y.mean(axis=int(np.argmin(y.shape)))
-    if y.ndim != 1:
+    if y.ndim == 1:
+        y = y[:, np.newaxis]
+    elif y.ndim == 2 and 1 <= min(y.shape) <= MOST_CHANNELS:
+        y = y if y.shape[0] > y.shape[1] else y.T
+    else:
         raise AudioError(f"{source}a waveform has the shape (samples,), or up to 8 channels, not {y.shape}")
 
     if len(y) < FRAME * sr:
@@ -322,7 +322,7 @@ def _usable(y: np.ndarray, sr: int, source: str) -> np.ndarray:
             f"{source}{len(y)} samples at {sr} Hz are shorter than one frame of {1000 * FRAME:.0f} ms: "
             "record longer, or check the rate"
         )
-    bad = ~np.isfinite(y)
+    bad = ~np.isfinite(y).all(axis=1)
     if bad.any():
         raise AudioError(
             f"{source}{bad.sum()} samples are NaN or infinite, the first is number {bad.argmax()}: "
@@ -333,6 +333,9 @@ def _usable(y: np.ndarray, sr: int, source: str) -> np.ndarray:
         raise AudioError(
             f"{source}the largest sample is {peak:g}, not about 1: divide 16-bit integers by 32768"
         )
+    if y.shape[1] > 1:
+        warnings.warn(f"{source}the mean of {y.shape[1]} channels is taken", AudioWarning, stacklevel=3)
+    y = y.mean(axis=1)
     if y.min() == y.max():
         raise AudioError(f"{source}all samples are equal, which is silence: was the microphone muted?")
     clipped = _clipped(y)
@@ -384,13 +387,14 @@ def _read(path: Path) -> tuple[np.ndarray, int]:
     blocks = []
     try:
         with soundfile.SoundFile(path) as file:
-            sr, announced, size = file.samplerate, file.frames, max(1, 2**18 // file.channels)
-            while len(block := file.read(size, always_2d=True)):
+            sr, announced = file.samplerate, file.frames
+            if file.channels > MOST_CHANNELS:
+                raise AudioError(f"{path}: {file.channels} channels are not speech; is the header damaged?")
+            while len(block := file.read(2**16, always_2d=True)):
                 blocks.append(block)
-    # soundfile reports a damaged file by several errors, depending on where the damage is
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: samples without a header (.raw)
         raise AudioError(f"{path}: not readable as sound, or damaged ({error}); copy it again") from None
-    y = np.concatenate(blocks) if blocks else np.zeros((0, 1))
+    y = np.concatenate(blocks) if blocks else np.zeros(0)
     if len(y) < announced < 2**40:  # libsndfile says "unknown" by a number larger than any file
         raise AudioError(f"{path}: {len(y)} of the {announced} samples announced are there; copy it again")
     return y, sr
