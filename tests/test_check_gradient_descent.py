@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from speechlib import check
-from speechlib.optim import backtracking
 
 
 def verdict(capsys, exercise, answer):
@@ -79,17 +78,15 @@ def lopsided(speakers, k):
 
 
 def search(fun, theta, budget):
-    lr, used = 1.0, 0
-
-    def counted(point):
-        nonlocal used
-        used += 1
-        return fun(point)
-
-    while used < budget - 20:
-        value, slope = counted(theta)
-        lr = backtracking(counted, theta, slope, lr=2 * lr)
-        theta = theta - lr * slope
+    lr = 1.0
+    value, slope = fun(theta)
+    for _ in range(budget - 1):
+        trial = theta - lr * slope
+        trial_value, trial_slope = fun(trial)
+        if trial_value <= value - 0.1 * lr * slope @ slope:
+            theta, value, slope, lr = trial, trial_value, trial_slope, 1.5 * lr
+        else:
+            lr = 0.5 * lr
     return theta
 
 
@@ -103,7 +100,7 @@ def steps_of(lr, count=None):
 
 
 def overshoot_at_the_end(fun, theta, budget):
-    for lr in [0.1] * 20 + [30.0]:
+    for lr in [0.5] * 30 + [300.0]:
         theta = theta - lr * fun(theta)[1]
         fun(theta)
     return theta

@@ -177,7 +177,7 @@ def _beats_fixed_step(answer, fun, start, L, *, budget):
         return f"You looked at the function {len(used)} times; the budget is {budget}."
     if not used or not reached < used[0]:
         return "The loss is not lower than at the start. Accept a step only if it lowers the value enough."
-    if reached > min(used) + 1e-9:
+    if reached > 1.2 * min(used):
         return "You passed a better point on the way. Accept a step only if it lowers the value enough."
     if reached >= fixed:
         return "Lower than at the start, but not lower than the fixed step. May your step grow again?"
@@ -192,11 +192,13 @@ def _zero_or_two(unit):
     X = (X - X.mean(axis=0)) / X.std(axis=0) * unit
     y = (words.labels == 2).astype(float)
 
+    decay = 0.003 * unit**2
+
     def fun(theta):
         loss, slope = losses.binary_cross_entropy(X @ theta, y)
-        return loss + 0.005 * theta @ theta, X.T @ slope + 0.01 * theta
+        return loss + decay / 2 * theta @ theta, X.T @ slope + decay * theta
 
-    return fun, np.zeros(X.shape[1]), np.linalg.eigvalsh(X.T @ X / len(X))[-1] / 4 + 0.01
+    return fun, np.zeros(X.shape[1]), np.linalg.eigvalsh(X.T @ X / len(X))[-1] / 4 + decay
 
 
 def _compare(got, right, wrong, otherwise):
