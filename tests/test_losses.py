@@ -1,0 +1,329 @@
+"""Losses: torch's values, gradients by two methods, logits as large as 10,000, and what is refused."""
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speechlib import losses
+
+F = torch.nn.functional
+LARGEST = 1e4  # the size of logits up to which everything must hold
+
+
+def torch_gradient(loss, logits):
+    """Value and gradient of a torch loss at `logits`, in double precision."""
+    z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    value = loss(z)
+    value.backward()
+    return value.item(), z.grad.numpy()
+
+
+def complex_step(fun, x, h=1e-100):
+    """The gradient of a real function, exact to rounding: Im f(x + ih) / h, one coordinate at a time."""
+    gradient = np.empty_like(x)
+    for i in np.ndindex(*x.shape):
+        moved = x.astype(complex)
+        moved[i] += 1j * h
+        gradient[i] = fun(moved).imag / h
+    return gradient
+
+
+def finite_differences(fun, x, h=1e-5):
+    gradient = np.empty_like(x)
+    for i in np.ndindex(*x.shape):
+        e = np.zeros_like(x)
+        e[i] = h
+        gradient[i] = (fun(x + e) - fun(x - e)) / (2 * h)
+    return gradient
+
+
+@st.composite
+def batches(draw):
+    """Logits (N, K) of very different sizes, class labels, and probabilities in their place."""
+    n, k = draw(st.integers(1, 6)), draw(st.integers(1, 7))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([0.0, 1e-8, 1.0, 30.0, 1000.0, LARGEST]))
+    logits = scale * rng.uniform(-1, 1, (n, k)) + draw(st.sampled_from([0.0, 0.0, LARGEST, -LARGEST]))
+    return logits, rng.integers(k, size=n), rng.dirichlet(np.ones(k), size=n)
+
+
+def close(ours, theirs):
+    """Equal to 1e-12, relative to the size of the numbers."""
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+# ---- logsumexp, log_softmax, softmax
+
+
+@settings(max_examples=200, deadline=None)
+@given(batch=batches())
+def test_softmax_family_equals_torch_and_scipy(batch):
+    logits, _, _ = batch
+    z = torch.tensor(logits)
+    close(losses.logsumexp(logits), torch.logsumexp(z, -1).numpy())
+    close(losses.log_softmax(logits), torch.log_softmax(z, -1).numpy())
+    close(losses.softmax(logits), torch.softmax(z, -1).numpy())
+    close(losses.logsumexp(logits), scipy.special.logsumexp(logits, axis=-1))
+
+
+def test_the_last_axis_of_any_number_of_axes():
+    z = np.random.default_rng(0).normal(size=(2, 3, 4))
+    assert losses.logsumexp(z).shape == (2, 3) and losses.logsumexp(z[0, 0]).shape == ()
+    close(losses.softmax(z)[1, 2], losses.softmax(z[1, 2]))
+    close(np.exp(losses.log_softmax(z)), losses.softmax(z))
+    close(losses.softmax(z).sum(axis=-1), np.ones((2, 3)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(batch=batches(), shift=st.floats(-1e4, 1e4))
+def test_softmax_does_not_see_a_common_shift(batch, shift):
+    logits, _, _ = batch
+    np.testing.assert_allclose(losses.softmax(logits + shift), losses.softmax(logits), rtol=1e-7, atol=1e-11)
+    close(losses.logsumexp(logits + shift), losses.logsumexp(logits) + shift)
+
+
+def test_minus_infinity_is_the_logarithm_of_zero():
+    row = [-np.inf, 0.0, np.log(3.0)]
+    close(losses.logsumexp(row), np.log(4.0))
+    close(losses.softmax(row), [0, 0.25, 0.75])
+    assert losses.log_softmax(row)[0] == -np.inf
+    assert losses.logsumexp([-np.inf, -np.inf]) == -np.inf  # an empty sum, without a warning
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4, 1e300])
+def test_no_overflow(size):
+    z = np.array([size, 0.0, -size])
+    assert np.isfinite(losses.logsumexp(z)) and np.isfinite(losses.log_softmax(z)).all()
+    close(losses.softmax(z), np.eye(3)[0 if size > 0 else 2])
+
+
+def test_log_softmax_is_exact_where_probabilities_round_to_zero():
+    close(losses.log_softmax([0.0, -5000.0]), [0.0, -5000.0])
+
+
+def test_log_softmax_keeps_the_digits_of_differences():
+    """Under a common offset of 1e12, log p = z - logsumexp(z) would be off by 1e-4."""
+    z = np.array([0.0, 0.25, 0.5])
+    np.testing.assert_allclose(losses.log_softmax(z + 1e12), losses.log_softmax(z), rtol=0, atol=1e-12)
+
+
+# ---- softmax cross-entropy
+
+
+@settings(max_examples=200, deadline=None)
+@given(batch=batches(), smoothing=st.sampled_from([0.0, 0.1, 0.5, 1.0]), soft=st.booleans())
+def test_softmax_cross_entropy_equals_torch(batch, smoothing, soft):
+    logits, classes, probabilities = batch
+    labels = probabilities if soft else classes
+    expected = torch_gradient(
+        lambda z: F.cross_entropy(z, torch.tensor(labels), label_smoothing=smoothing), logits
+    )
+    loss, grad = losses.softmax_cross_entropy(logits, labels, smoothing)
+    assert isinstance(loss, float) and grad.shape == logits.shape and grad.dtype == np.float64
+    close(loss, expected[0])
+    close(grad, expected[1])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_gradient_of_softmax_cross_entropy(smoothing, scale):
+    rng = np.random.default_rng(1)
+    logits, labels = scale * rng.normal(size=(5, 4)), rng.integers(4, size=5)
+
+    def value(z):
+        return losses.softmax_cross_entropy(z, labels, label_smoothing=smoothing)[0]
+
+    grad = losses.softmax_cross_entropy(logits, labels, label_smoothing=smoothing)[1]
+    close(grad, complex_step(value, logits))
+    np.testing.assert_allclose(grad, finite_differences(value, logits), rtol=0, atol=1e-8)
+
+
+def test_the_complex_formula_written_out():
+    """The oracle shares no line with the module: log(sum(exp)) as it stands in a book."""
+    rng = np.random.default_rng(2)
+    logits, labels = rng.normal(size=(3, 5)), rng.integers(5, size=3)
+
+    def value(z):
+        return np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(3), labels])
+
+    loss, grad = losses.softmax_cross_entropy(logits, labels)
+    close(loss, value(logits))
+    close(grad, complex_step(value, logits))
+
+
+def test_a_hopeless_logit_costs_what_it_says():
+    """20,000 nats of surprise; computed from rounded probabilities this would be infinite."""
+    loss, grad = losses.softmax_cross_entropy([[LARGEST, -LARGEST]], [1])
+    assert loss == 20_000 and grad.tolist() == [[1.0, -1.0]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(batch=batches())
+def test_gradient_rows_add_up_to_nothing_and_loss_is_not_negative(batch):
+    logits, labels, _ = batch
+    loss, grad = losses.softmax_cross_entropy(logits, labels)
+    assert loss >= 0
+    np.testing.assert_allclose(grad.sum(axis=1), 0, atol=1e-12)
+    assert (grad[np.arange(len(labels)), labels] <= 0).all()
+
+
+def test_one_hot_rows_are_the_same_as_classes():
+    rng = np.random.default_rng(3)
+    logits, labels = rng.normal(size=(4, 3)), rng.integers(3, size=4)
+    for hot in (np.eye(3)[labels], np.eye(3, dtype=int)[labels]):
+        ours = losses.softmax_cross_entropy(logits, hot)
+        close(ours[0], losses.softmax_cross_entropy(logits, labels)[0])
+        close(ours[1], losses.softmax_cross_entropy(logits, labels)[1])
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "uint64"])
+def test_labels_of_any_integer_type(kind):
+    labels = np.array([2, 0], dtype=kind)
+    assert losses.softmax_cross_entropy(np.zeros((2, 3)), labels)[0] == pytest.approx(np.log(3))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        (np.zeros(3), [0], r"shape \(N, K\), .* not \(3,\)"),
+        (np.zeros((0, 3)), [], r"shape \(N, K\)"),
+        (np.zeros((2, 0)), [0, 0], r"shape \(N, K\)"),
+        (np.zeros((2, 3)), [0, 1, 2], r"labels must have shape \(2,\) or \(2, 3\).* not \(3,\)"),
+        (np.zeros((2, 3)), [[0], [1]], r"not \(2, 1\)"),
+        (np.zeros((2, 3)), 1, r"not \(\)"),
+        (np.zeros((2, 3)), [0, 3], "between 0 and 2, .* between 0 and 3"),
+        (np.zeros((2, 3)), [-1, 2], "between -1 and 2"),
+        (np.zeros((2, 3)), [0.0, 1.0], "integers from 0 to 2, not float64"),
+        (np.zeros((2, 3)), [True, False], "integers from 0 to 2, not bool"),
+        (np.zeros((2, 3)), ["0", "1"], "integers from 0 to 2, not <U1"),
+        (np.zeros((2, 3)), np.full((2, 3), 0.5), "with sum 1"),
+        (np.zeros((2, 3)), [[1.5, -0.5, 0], [1, 0, 0]], "not negative"),
+        (np.zeros((2, 3)), [[np.nan, 0, 0], [1, 0, 0]], "labels hold NaN"),
+        ([[0, np.nan]], [0], "logits hold NaN or infinity"),
+        ([[0, np.inf]], [0], "logits hold NaN or infinity"),
+        ([[0, -np.inf]], [0], "logits hold NaN or infinity"),
+    ],
+)
+def test_softmax_cross_entropy_refuses(logits, labels, message):
+    with pytest.raises(ValueError, match=message):
+        losses.softmax_cross_entropy(logits, labels)
+
+
+@pytest.mark.parametrize("smoothing", [-0.01, 1.01, np.nan])
+def test_smoothing_is_a_part(smoothing):
+    with pytest.raises(ValueError, match="label_smoothing must lie between 0 and 1"):
+        losses.softmax_cross_entropy(np.zeros((1, 2)), [0], smoothing)
+
+
+# ---- binary cross-entropy
+
+
+@settings(max_examples=200, deadline=None)
+@given(batch=batches(), soft=st.booleans())
+def test_binary_cross_entropy_equals_torch(batch, soft):
+    logits, _, probabilities = batch
+    labels = probabilities if soft else np.round(probabilities)
+    expected = torch_gradient(
+        lambda z: F.binary_cross_entropy_with_logits(z, torch.tensor(labels, dtype=torch.float64)), logits
+    )
+    loss, grad = losses.binary_cross_entropy(logits, labels)
+    assert isinstance(loss, float) and grad.shape == logits.shape
+    close(loss, expected[0])
+    close(grad, expected[1])
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_gradient_of_binary_cross_entropy(scale):
+    rng = np.random.default_rng(4)
+    logits, labels = scale * rng.normal(size=(4, 3)), rng.uniform(size=(4, 3))
+
+    def value(z):
+        return losses.binary_cross_entropy(z, labels)[0]
+
+    def written_out(z):
+        p = 1 / (1 + np.exp(-z))
+        return np.mean(-labels * np.log(p) - (1 - labels) * np.log(1 - p))
+
+    grad = losses.binary_cross_entropy(logits, labels)[1]
+    close(grad, complex_step(value, logits))
+    np.testing.assert_allclose(grad, finite_differences(value, logits), rtol=0, atol=1e-8)
+    if scale == 1.0:
+        close(value(logits), written_out(logits))
+        close(grad, complex_step(written_out, logits))
+
+
+def test_two_classes_are_a_binary_question():
+    z = np.random.default_rng(5).normal(size=7)
+    labels = np.arange(7) % 2
+    binary, grad = losses.binary_cross_entropy(z, labels)
+    two, grads = losses.softmax_cross_entropy(np.stack([np.zeros(7), z], axis=1), labels)
+    close(binary, two)
+    close(grad, grads[:, 1])
+
+
+def test_binary_extremes():
+    loss, grad = losses.binary_cross_entropy([LARGEST, -LARGEST], [0, 0])
+    assert loss == LARGEST / 2 and grad.tolist() == [0.5, 0.0]
+    assert losses.binary_cross_entropy([-50.0], [0])[0] == pytest.approx(np.exp(-50.0), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        (np.zeros(3), np.zeros((3, 1)), r"logits has shape \(3,\), labels \(3, 1\)"),
+        (np.zeros(3), 1.0, r"labels \(\)"),
+        ([], [], "not be empty"),
+        ([0.0, 0.0], [-1, 1], r"between -1 and 1; labels -1 and \+1 become 0 and 1 by"),
+        ([0.0, 0.0], [0, 2], "between 0 and 1, not between 0 and 2"),
+        ([0.0], [np.nan], "labels hold NaN"),
+        ([np.inf], [1], "logits hold NaN or infinity"),
+    ],
+)
+def test_binary_cross_entropy_refuses(logits, labels, message):
+    with pytest.raises(ValueError, match=message):
+        losses.binary_cross_entropy(logits, labels)
+
+
+# ---- squared error
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 4), (2, 3, 4)])
+def test_mean_squared_error_equals_torch(shape):
+    rng = np.random.default_rng(6)
+    pred, target = rng.normal(size=shape), rng.normal(size=shape)
+    expected = torch_gradient(lambda p: F.mse_loss(p, torch.tensor(target)), pred)
+    loss, grad = losses.mean_squared_error(pred, target)
+    assert isinstance(loss, float) and np.shape(grad) == shape
+    close(loss, expected[0])
+    close(grad, expected[1])
+    if shape:
+        close(grad, complex_step(lambda p: losses.mean_squared_error(p, target)[0], pred))
+
+
+@pytest.mark.parametrize(
+    ("pred", "target", "message"),
+    [
+        (np.zeros((3, 1)), np.zeros(3), r"pred has shape \(3, 1\), target \(3,\): they must agree"),
+        (np.zeros(3), 0.0, "they must agree"),
+        ([], [], "not be empty"),
+        ([np.nan], [0.0], "pred hold NaN"),
+        ([0.0], [np.inf], "target hold NaN"),
+    ],
+)
+def test_mean_squared_error_refuses(pred, target, message):
+    with pytest.raises(ValueError, match=message):
+        losses.mean_squared_error(pred, target)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32"])
+def test_other_number_types_are_computed_in_double_precision(kind):
+    z = np.array([[3, 1], [2, 5]], dtype=kind)
+    for loss in (losses.softmax_cross_entropy(z, [0, 1]), losses.binary_cross_entropy(z, np.ones((2, 2)))):
+        assert loss[1].dtype == np.float64
+    assert losses.softmax(z).dtype == np.float64
+    close(
+        losses.softmax_cross_entropy(z, [0, 1])[0], losses.softmax_cross_entropy(z.astype(float), [0, 1])[0]
+    )
