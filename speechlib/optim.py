@@ -250,14 +250,13 @@ class SGD(Optimizer):
             grad = grad + self.weight_decay * param
         if self.momentum == 0:
             return grad
-        if self.steps == 0:
-            self.state.setdefault("momentum", []).append(grad.copy())
-            memory = self.state["momentum"][index]
+        memories = self.state.setdefault("momentum", [])
+        if index == len(memories):  # the first step with momentum
+            memories.append(np.array(grad))
         else:
-            memory = self.state["momentum"][index]
-            memory *= self.momentum
-            memory += (1 - self.dampening) * grad
-        return grad + self.momentum * memory if self.nesterov else memory
+            memories[index] *= self.momentum
+            memories[index] += (1 - self.dampening) * grad
+        return grad + self.momentum * memories[index] if self.nesterov else memories[index]
 
 
 # ---- schedules: functions that make a function `step -> factor`; the step size at a step is lr * factor

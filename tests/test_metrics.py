@@ -1,4 +1,4 @@
-"""Accuracy, its interval and the confusion matrix against scipy, scikit-learn's convention and hand counts."""
+"""Accuracy, its interval and the confusion matrix, against scipy, NumPy and counting by hand."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_interval_contains_the_count_and_stays_between_0_and_1():
 
 
 def test_interval_covers_as_often_as_it_says():
-    """The exact probability of covering p, averaged over p: close to 95 %, which the plain interval misses."""
+    """The exact probability of covering p, averaged over p, is close to 95 %."""
     total = 50
     ranges = [metrics.interval(k, total) for k in range(total + 1)]
     coverage = [
