@@ -261,8 +261,10 @@ def versions():
 def missing():
     """The engines and voices that are not installed."""
     programs = [name for name in ("espeak-ng", "flite", "festival") if shutil.which(name) is None]
-    query = ["dpkg-query", "-W", "-f", "${Package}\n", *PACKAGES] if shutil.which("dpkg-query") else ["true"]
-    installed = subprocess.run(query, capture_output=True, text=True).stdout.split()
+    installed = []
+    if shutil.which("dpkg-query"):
+        query = ["dpkg-query", "-W", "-f", "${Package}\n", *PACKAGES]
+        installed = subprocess.run(query, capture_output=True, text=True).stdout.split()
     return sorted({*programs, *(name for name in PACKAGES if name not in installed)})
 
 
@@ -305,7 +307,8 @@ def main():
     everything = jobs()
     chosen = everything
     if options.sample:
-        chosen = [everything[i * len(everything) // options.sample] for i in range(options.sample)]
+        step = len(everything) / options.sample
+        chosen = [everything[int((i + 0.5) * step)] for i in range(options.sample)]
     rows = make(options.out, chosen)
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
     print(f"{len(rows)} utterances in {len(chosen)} files, {size:.2f} MB in {options.out}")

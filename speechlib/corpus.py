@@ -235,7 +235,9 @@ def _shipped(kind: str, split: str | None) -> Corpus:
     root = _data()
     repair = "`git checkout -- data` restores it, `make data` makes it anew"
     if not (root / "SHA256SUMS").is_file():
-        raise CorpusError(f"no corpus in {root} (SHA256SUMS is missing): {repair}")
+        raise CorpusError(
+            f"no corpus in {root} (SHA256SUMS is missing): {repair}; if it lies elsewhere, set SPEECHLIB_DATA"
+        )
     sums = _read_sums((root / "SHA256SUMS").read_text(encoding="utf-8"))
     table = io.StringIO(_verified(root, "manifest.csv", sums, repair).decode("utf-8"))
     rows = [row for row in csv.DictReader(table) if row["kind"] == kind and split in (row["split"], None)]
@@ -297,7 +299,7 @@ def fsdd(root: str | os.PathLike | None = None) -> Corpus:
     ['george', 'jackson', 'lucas', 'nicolas', 'theo', 'yweweler']
     """
     sums = _read_sums(Path(__file__).with_name("fsdd.sha256").read_text(encoding="utf-8"))
-    root = root or os.environ.get("SPEECHLIB_FSDD")
+    root = root or os.environ.get("SPEECHLIB_FSDD") or None
     if root is None:
         folder = _cache() / "fsdd" / "recordings"
         _fetch(FSDD_URL, folder, sums, inside="recordings", call="corpus.fsdd")
@@ -422,7 +424,7 @@ def _fetch(url: str, folder: Path, sums: dict[str, str], *, inside: str, call: s
                         os.replace(part, folder / name)
                         wanted.remove(name)
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise CorpusError(f"the download of {url} was cut short ({error}): call {call}() again") from error
+            raise CorpusError(f"the download of {url} broke off ({error}): call {call}() again") from error
     if wanted:
         raise CorpusError(f"{url} lacks {len(wanted)} of the files, for example {min(wanted)}")
 
