@@ -616,8 +616,8 @@ def backtracking(
     Raises
     ------
     ValueError
-        If `direction` does not lead downhill, or 100 step sizes fail: then the gradient is wrong, or `x` is a
-        minimum as far as rounding lets one see.
+        If `direction` does not lead downhill, or all step sizes down to 1e-20 lr fail: then the gradient is
+        wrong, or `x` is a minimum as far as rounding lets one see.
 
     Notes
     -----
@@ -645,7 +645,7 @@ def backtracking(
         raise ValueError(f"the direction does not lead downhill: <gradient, direction> = {promise:g} >= 0")
     value = fun(x)[0]
     t = float(lr)
-    for _ in range(100):
+    while t > 1e-20 * lr:
         if fun(x + t * direction)[0] <= value + slope * t * promise:
             return t
         t *= shrink

@@ -634,7 +634,7 @@ def test_backtracking_takes_the_first_step_that_falls_enough(problem, lr, shrink
         return fun(x - t * gradient)[0] <= value - slope * t * squared
 
     assert enough(t)
-    tries = lr * shrink ** np.arange(101)
+    tries = lr * shrink ** np.arange(300)
     k = np.abs(tries - t).argmin()
     assert t == pytest.approx(tries[k], rel=1e-9)
     assert not any(enough(earlier) for earlier in tries[:k])
