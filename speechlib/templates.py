@@ -248,6 +248,8 @@ class NearestMean:
 
 def _sequences(xs):
     xs = [np.asarray(x, dtype=float) for x in xs]
+    if not xs:
+        raise ValueError("need at least one sequence of features")
     for i, x in enumerate(xs):
         if x.ndim != 2 or len(x) == 0 or not np.isfinite(x).all():
             raise ValueError(f"need finite features of shape (frames, bins): number {i} has shape {x.shape}")
