@@ -531,7 +531,7 @@ def cmvn(x, *, variance=True):
     return centered / np.where(std > 0, std, 1)
 
 
-def cmvn_by(features, groups):
+def cmvn_by(features, groups, *, variance=True):
     """The same with the mean and the deviation of a whole group, for instance all utterances of a speaker.
 
     The mean over one short word holds the channel and the word. Over many words of a speaker the words
@@ -542,6 +542,8 @@ def cmvn_by(features, groups):
     features : list of np.ndarray [shape=(frames, bins)]
     groups : list, as long as features
         What each belongs to: names of speakers, say.
+    variance : bool
+        False removes the mean alone.
 
     Returns
     -------
@@ -564,7 +566,7 @@ def cmvn_by(features, groups):
     normalized = [None] * len(features)
     for group in dict.fromkeys(groups):
         members = [i for i, name in enumerate(groups) if name == group]
-        together = cmvn(np.concatenate([_features(features[i]) for i in members]))
+        together = cmvn(np.concatenate([_features(features[i]) for i in members]), variance=variance)
         ends = np.cumsum([len(features[i]) for i in members])[:-1]
         for i, x in zip(members, np.split(together, ends), strict=True):
             normalized[i] = x
