@@ -157,12 +157,12 @@ async def search(browser, word):
     return errors, links
 
 
-async def visit_all(word):
+async def visit_all(executable, word):
     """Visit every page in one browser, two at a time, and search for a word."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def one(path):
@@ -187,7 +187,7 @@ def visits(soups):
     if not AXE.exists():
         pytest.fail("axe-core is missing: npm ci", pytrace=False)
     title = soups[BOOK / "index.html"].find("h1").get_text()
-    return asyncio.run(visit_all(max(re.findall(r"\w+", title), key=len)))
+    return asyncio.run(visit_all(browser_path(), max(re.findall(r"\w+", title), key=len)))
 
 
 def report(faults):
