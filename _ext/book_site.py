@@ -13,7 +13,30 @@ from urllib.parse import quote
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.plain import Style as PlainStyle
+from pybtex.style.labels import BaseLabelStyle as LabelStyle
 from sphinx.util.docutils import SphinxDirective
+
+
+class AuthorYear(LabelStyle):
+    """Labels such as "Goh 2017": the list of references names a work as the text does."""
+
+    def format_labels(self, entries):
+        for entry in entries:
+            people = entry.persons.get("author") or entry.persons["editor"]
+            names = [" ".join(person.prelast_names + person.last_names) or str(person) for person in people]
+            few = " and ".join(names) if len(names) <= 2 else f"{names[0]} et al."
+            yield f"{few} {entry.fields['year']}"
+
+
+class Named(PlainStyle):
+    """The plain style with these labels; `appendices/bibliography.md` asks for it by name."""
+
+    default_label_style = AuthorYear
+
+
+register_plugin("pybtex.style.formatting", "named", Named)
 
 ROOT = Path(__file__).resolve().parent.parent
 CLAIM = re.compile(
@@ -45,7 +68,10 @@ def address(app):
     return {
         "repository_url": url,
         "binder_url": f"{binder}/v2/gh/{owner_name}/{quote(branch, safe='')}",
-        "colab_line": f"!git clone --depth 1 {url} book && pip install --quiet --editable book",
+        "colab_line": (
+            f"!git clone --quiet --depth 1 {url} book && pip install --quiet soundfile pooch\n"
+            'import sys; sys.path.insert(0, "book")'
+        ),
     }
 
 
@@ -151,15 +177,25 @@ def only_ours(app, pagename, templatename, context, doctree):
     context["script_files"] = kept
 
 
+def plain_references(app, pagename, templatename, context, doctree):
+    """Take from the list of references the ARIA roles that WAI-ARIA has withdrawn or that do not fit it."""
+    body = context.get("body", "")
+    if 'class="citation-list"' in body:
+        body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+        context["body"] = re.sub(r'(<div class="citation" id="[^"]+") role="doc-biblioentry"', r"\1", body)
+
+
 def configure(app, config):
     """Give every page the addresses that derive from `_config.yml`, and the theme what Jupyter Book lacks."""
     config.html_theme_options.update(show_toc_level=2, navigation_with_keys=True, navbar_persistent=[])
+    config.toc_object_entries_show_parents = "hide"
     config.myst_substitutions = {**config.myst_substitutions, **address(app)}
 
 
 def setup(app):
     app.connect("config-inited", configure, priority=100)
     app.connect("html-page-context", only_ours, priority=900)
+    app.connect("html-page-context", plain_references)
     app.add_css_file("book.css")
     app.add_directive("player", Player)
     app.add_directive("claims-table", Claims)
