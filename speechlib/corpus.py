@@ -141,7 +141,7 @@ class Corpus(Sequence):
 
     @property
     def labels(self) -> np.ndarray:
-        """The class of each utterance: the digit, or the place of the command word in `WORDS`.
+        """The class of each utterance, as an integer (the digit, or the place of the command word in `WORDS`).
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Corpus(Sequence):
 
     @property
     def manifest(self) -> list[dict]:
-        """One row an utterance: everything but the samples, and the duration in seconds."""
+        """One row an utterance, with everything but the samples, and the duration in seconds."""
         names = [each.name for each in fields(Utterance) if each.name != "y"]
         return [
             {**{name: getattr(utterance, name) for name in names}, "seconds": len(utterance.y) / utterance.sr}

@@ -106,7 +106,7 @@ def dtw_distances(xs, ys):
     -----
     One sequence walks the grid together with many others, padded to one size; the cost of a pair is read off
     at its own last frames, which no later frame can influence. Distances between frames are computed as
-    sqrt(|x|^2 + |y|^2 - 2 x.y), whose middle term is a matrix product.
+    ``sqrt(|x|^2 + |y|^2 - 2 x.y)``, whose middle term is a matrix product.
     Source: as `dtw`.
 
     Examples
