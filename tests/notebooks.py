@@ -85,7 +85,7 @@ def execute(path):
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
-        extra_arguments=["--log-level=ERROR"],
+        extra_arguments=["--log-level=CRITICAL"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     with tempfile.TemporaryDirectory() as home, client.setup_kernel(env=environment(home)):

@@ -35,6 +35,7 @@ LOADED = {"script": "src", "img": "src", "audio": "src", "video": "src", "source
 LOADED |= {"link": "href", "embed": "src", "object": "data", "use": "href"}
 NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author", "license", "alternate"}
 
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 UNFOLD = """() => {
     for (const e of document.querySelectorAll(".toggle-hidden")) e.classList.remove("toggle-hidden");
     for (const e of document.querySelectorAll("details")) e.open = true;
@@ -133,6 +134,7 @@ async def visit(browser, path):
     page.on("pageerror", lambda error: found["console"].append(str(error)[:300]))
     page.on("websocket", lambda socket: found["request"].append(f"asks for {socket.url}"))
     await page.goto(path.as_uri(), wait_until="load")
+    await page.add_style_tag(content=STILL)
     await page.evaluate(UNFOLD)
     found["formula"] = await page.evaluate(FORMULAS)
     found["player"] = await page.evaluate(PLAYERS)

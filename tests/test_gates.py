@@ -37,8 +37,8 @@ def repository(tmp_path_factory, executed):
         shutil.copy2(ROOT / name, root)
     for name in TOOLS:
         shutil.copy2(TESTS / name, root / "tests")
-    for name in ("_ext", "_static"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("_[est]*/"):  # _ext, _static, _templates
+        shutil.copytree(path, root / path.name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".venv").symlink_to(sys.prefix)
     (root / "node_modules").symlink_to(ROOT / "node_modules")
     shutil.copy(ROOT / "chapters" / "references.bib", root / "chapters")
