@@ -123,7 +123,7 @@ WRONG = [
     (check.stable_limit, lambda H: 2 / np.max(H), "largest entry"),
     (check.stable_limit, lambda H: 2 / sum(np.linalg.eigvalsh(H)[[0, -1]]), "best step"),
     (check.stable_limit, lambda H: 3.0, "Which eigenvalue"),
-    (check.stable_limit, lambda H: ..., "could not be used"),
+    (check.stable_limit, lambda H: "two over L", "could not be used"),
     (check.steps_needed, lambda kappa, shrink: math.ceil(math.log(shrink, 1 - 1 / kappa)), "step 1/L"),
     (check.steps_needed, lambda kappa, shrink: math.ceil(-kappa * math.log(shrink)), "half as many"),
     (check.steps_needed, lambda kappa, shrink: math.ceil(-kappa * math.log(shrink) / 4), "objective"),
@@ -168,6 +168,17 @@ WRONG = [
 @pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=lambda e: e.__name__)
 def test_the_stub_fails(capsys, exercise):
     assert verdict(capsys, exercise, ...) == (False, "No answer yet: put yours in place of the three dots.\n")
+
+
+STUBS = [exercise for exercise, _ in RIGHT if exercise is not check.descent_loop]  # that stub is `uphill`
+
+
+@pytest.mark.parametrize("exercise", STUBS, ids=lambda e: e.__name__)
+def test_a_stub_that_returns_the_dots_is_told_so(capsys, exercise):
+    assert verdict(capsys, exercise, lambda *given: ...) == (
+        False,
+        "Not yet. Your function returns no answer yet: put yours in place of the three dots.\n",
+    )
 
 
 @pytest.mark.parametrize("exercise, answer", RIGHT, ids=[exercise.__name__ for exercise, _ in RIGHT])
