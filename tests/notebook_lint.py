@@ -43,7 +43,7 @@ DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
 OBJECT = re.compile(r"\bat 0x[0-9a-f]{6,}|^(?:\[?<matplotlib|\[?<Axes|Text\(|\(?array\(\[<)", re.MULTILINE)
 
 CLAIM = re.compile(
-    r"(:{3,})\{admonition\} (C\d\d+) · (true|half true|false|unverifiable) · \S.*\n"
+    r"(:{3,})\{admonition\} (C\d\d+) · (true|half true|false|unverifiable) · \S[^\n]*\n"
     r":class: claim ([a-z-]+)\n(.*?)^\1[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
@@ -61,7 +61,7 @@ class Page:
     path: Path
     cells: list
     metadata: dict
-    formulas: set  # labels that tests/test_formulas.py names
+    formulas: set  # labels that tests/test_formulas*.py name
 
     @property
     def code(self):
@@ -259,7 +259,7 @@ def labeled(page):
             if not label.startswith("eq-"):
                 yield n, f"the formula {start!r} has no label: write $$ ... $$ (eq-chapter-name)"
             elif label not in page.formulas:
-                yield n, f"the formula {label} has no test: name it in tests/test_formulas.py"
+                yield n, f"the formula {label} has no test: name it in tests/test_formulas*.py"
         for found in re.finditer(r"^[`:]{3,}\{math\}", cell.source, re.MULTILINE):
             yield n, f"has a formula as {found[0]}: write $$ ... $$ (eq-chapter-name)"
         for found in re.finditer(r"^\\begin\{\w+\*?\}", FORMULA.sub(blank, text), re.MULTILINE):
@@ -389,13 +389,14 @@ PAGE_RULES = [described, plain]  # the others are about chapters
 # -- command line ------------------------------------------------------------------------------------------
 
 
-def tested_formulas(path=notebooks.TESTS / "test_formulas.py"):
-    """Return the labels of formulas that occur as strings in the test of the formulas."""
-    if not path.exists():
-        return set()
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    strings = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return {label for value in strings for label in re.findall(r"eq-[\w-]+", value)}
+def tested_formulas(folder=notebooks.TESTS):
+    """Return the labels of formulas that occur as strings in the tests of the formulas."""
+    labels = set()
+    for path in folder.glob("test_formulas*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                labels |= {*re.findall(r"eq-[\w-]+", node.value)}
+    return labels
 
 
 def read(path, formulas):

@@ -61,6 +61,17 @@ def test_a_file_that_is_too_large_or_unreadable_is_named(executed, tmp_path):
     assert "more than 3" in notebook_lint.lint(damaged(executed, tmp_path, large), {canary.LABEL})[0]
 
 
+def test_two_claims_in_a_cell_are_told_apart(executed, tmp_path):
+    def twice(notebook):
+        claim = canary.cell(notebook, "claim-c01")
+        other = claim.source.replace("01", "02").replace("half true", "false").replace("half-true", "false")
+        claim.source += f"\nBetween the two.\n\n{other}"
+        measure = canary.cell(notebook, "# C01")
+        measure.source = measure.source.replace("# C01", "# C01, C02")
+
+    assert notebook_lint.lint(damaged(executed, tmp_path, twice), {canary.LABEL}) == []
+
+
 def test_two_cells_with_one_name_are_a_fault(executed, tmp_path):
     path = tmp_path / "twice.ipynb"
     text = executed.read_text(encoding="utf-8")
@@ -86,9 +97,9 @@ def test_a_run_without_a_fault_exits_0_and_one_with_a_fault_1(executed, tmp_path
 
 
 def test_tested_formulas_are_strings_and_not_comments(tmp_path):
-    path = tmp_path / "test_formulas.py"
+    path = tmp_path / "test_formulas_of_a_chapter.py"
     path.write_text("# eq-comment\nNAMES = {'eq-one': 1}\nf('eq-two and eq-three')\n", encoding="utf-8")
-    assert notebook_lint.tested_formulas(path) == {"eq-one", "eq-two", "eq-three"}
+    assert notebook_lint.tested_formulas(tmp_path) == {"eq-one", "eq-two", "eq-three"}
 
 
 # -- prose -------------------------------------------------------------------------------------------------
