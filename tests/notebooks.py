@@ -89,7 +89,6 @@ def execute(path):
         resources={"metadata": {"path": str(path.parent)}},
     )
     with tempfile.TemporaryDirectory() as home, client.setup_kernel(env=environment(home)):
-        start = time.perf_counter()
         for index, cell in enumerate(notebook.cells):
             try:
                 client.execute_cell(cell, index)
@@ -98,8 +97,7 @@ def execute(path):
                 raise NotebookError(f"cell {index + 1} raised:\n    " + "\n    ".join(trace[-6:])) from None
             except (CellTimeoutError, DeadKernelError) as error:
                 raise NotebookError(f"cell {index + 1}: {str(error).splitlines()[0]}") from None
-        seconds = time.perf_counter() - start
-        peak = peak_mb(client)
+        seconds, peak = usage(client)
     normalize(notebook)
     notebook.metadata["speechlib"] = {
         "code_sha256": code_sha256(notebook.cells),
@@ -111,17 +109,22 @@ def execute(path):
     return notebook.metadata["speechlib"]
 
 
-def peak_mb(client):
-    """Ask the kernel for the largest memory it held; a silent request leaves no trace in the notebook."""
-    question = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
+def usage(client):
+    """Ask the kernel what it used; a silent request leaves no trace in the notebook.
+
+    Returns the seconds of computing (with one thread about what a reader on a quiet machine waits, and the same
+    on a busy one) and the largest memory in MB.
+    """
+    used = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF)"
+    questions = {key: f"{used}.ru_{key}" for key in ("utime", "stime", "maxrss")}
 
     async def ask():
-        asked = {"silent": True, "user_expressions": {"peak": question}}
+        asked = {"silent": True, "user_expressions": questions}
         return await client.kc.execute("", **asked, reply=True, timeout=30)
 
-    reply = run_sync(ask)()
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
-    return int(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"]) / unit
+    answers = run_sync(ask)()["content"]["user_expressions"]
+    user, system, peak = (float(answers[key]["data"]["text/plain"]) for key in questions)
+    return user + system, peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KB
 
 
 def normalize(notebook):
