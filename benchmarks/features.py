@@ -162,7 +162,7 @@ def main():
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 
     print(f"{options.clips:,} clips of {SAMPLES / SR} s, one thread, median of {options.repeats} repeats")
-    print(f"{result['cpu']}, {result['cores']} cores, load average {result['load_average']}, {result['date']}")
+    print(f"{result['cpu']}, {result['cores']} cores, load {result['load_average']}, {result['date']}")
     print(f"{'':46}{'clips/s':>8}{'ratio':>7}  {'max diff':>9}{'p99.9':>9}  compared with")
     for name, row in rows.items():
         line = f"{name:46}{row['clips_per_second']:8,.0f}{row['clips_per_second'] / first:7.2f}  "

@@ -233,7 +233,7 @@ def mel_filterbank(sr, n_fft, *, n_mels=40, fmin=0.0, fmax=None, convention="lib
         Where the first triangle begins and the last one ends. None means sr / 2.
     convention : "librosa" or "kaldi"
         librosa: Slaney's scale, triangles straight in hertz, each of area 1. Kaldi: the HTK scale, triangles
-        straight in mel, each of height 1, and the last bin unused.
+        straight in mel, each of height 1.
 
     Returns
     -------
@@ -275,9 +275,7 @@ def mel_filterbank(sr, n_fft, *, n_mels=40, fmin=0.0, fmax=None, convention="lib
         corners = mel_to_hz(corners)
     left, middle, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     bank = np.maximum(0, np.minimum((bins - left) / (middle - left), (right - bins) / (right - middle)))
-    if htk:
-        bank[:, -1] = 0  # Kaldi leaves out the bin at sr / 2
-    else:
+    if not htk:
         bank *= 2 / (right - left)  # a triangle's area is half its base times its height
     if empty := int((bank.max(axis=1) == 0).sum()):
         warnings.warn(

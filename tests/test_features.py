@@ -171,7 +171,6 @@ def test_librosas_triangles_have_area_one_and_kaldis_add_up_to_one():
     step = features.hz_to_mel(SR / 2, htk=True) / 41
     inner = (mels >= step) & (mels <= 40 * step)
     np.testing.assert_allclose(bank[:, inner].sum(axis=0), 1, atol=1e-9)
-    assert (bank[:, -1] == 0).all()
 
 
 def test_a_tone_excites_the_band_around_it():
@@ -220,6 +219,7 @@ def test_log_mel_in_kaldis_convention_is_kaldis(dtype, band):
     theirs = kaldi(y, **band)
     assert ours.shape == theirs.shape and ours.dtype == dtype
     assert np.percentile(np.abs(ours - theirs), 99.9) <= 1e-4
+    assert np.median(np.abs(ours - theirs)) <= 1e-5
     assert ours.min() == pytest.approx(np.log(np.finfo(np.float32).eps), abs=1e-5)  # silence is at the floor
 
 
