@@ -112,8 +112,8 @@ def execute(path):
 def usage(client):
     """Ask the kernel what it used; a silent request leaves no trace in the notebook.
 
-    Returns the seconds of computing (with one thread about what a reader on a quiet machine waits, and the same
-    on a busy one) and the largest memory in MB.
+    Returns the seconds of computing (about what a reader on a quiet machine waits; a busy one hardly changes
+    them) and the largest memory in MB.
     """
     used = "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF)"
     questions = {key: f"{used}.ru_{key}" for key in ("utime", "stime", "maxrss")}
@@ -124,7 +124,8 @@ def usage(client):
 
     answers = run_sync(ask)()["content"]["user_expressions"]
     user, system, peak = (float(answers[key]["data"]["text/plain"]) for key in questions)
-    return user + system, peak / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KB
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
+    return user + system, peak / unit
 
 
 def normalize(notebook):
