@@ -1,6 +1,13 @@
 """How a check answers: a verdict, and where it is wrong one hint. It never raises on a reader's mistake."""
 
 import functools
+import inspect
+
+UNANSWERED = "No answer yet: put yours in place of the three dots."
+
+
+class Unanswered(Exception):
+    """A function handed in still returns the three dots of its stub."""
 
 
 def exercise(function):
@@ -25,13 +32,28 @@ def exercise(function):
     False
     """
 
+    def asked(answer):
+        """A reader's function that says so when it is still a stub."""
+
+        @functools.wraps(answer)
+        def call(*arguments, **named):
+            result = answer(*arguments, **named)
+            if result is ...:
+                raise Unanswered
+            return result
+
+        return call
+
     @functools.wraps(function)
     def check(answer):
         if answer is ... or answer is None:
-            print("No answer yet: put yours in place of the three dots.")
+            print(UNANSWERED)
             return False
         try:
-            hint = function(answer)
+            hint = function(asked(answer) if inspect.isfunction(answer) else answer)
+        except Unanswered:
+            print(UNANSWERED)
+            return False
         except Exception as error:  # a check must survive any answer
             hint = f"Your answer could not be used: {type(error).__name__}: {error}"
         print("Right." if hint is None else f"Not yet. {hint}")
