@@ -1,8 +1,9 @@
-"""A pytest plugin that compares what nbval does not: a cell's figures and sounds, within a tolerance.
+"""A pytest plugin that lets nbval run cells as a notebook does, and compare what it leaves out.
 
-nbval skips PNG images, so a stale figure would pass, and compares sounds byte by byte, so a last bit that
-rounds differently on another machine would fail. Both are decoded here. On one machine nothing differs; the
-tolerances leave room for the last bits of another one, far below what an eye or an ear would notice.
+nbval runs cells without a history, and then a semicolon at the end silences nothing. nbval skips PNG images, so
+a stale figure would pass, and compares sounds byte by byte, so a last bit that rounds differently on another
+machine would fail. Both are decoded here. On one machine nothing differs; the tolerances leave room for the last
+bits of another one, far below what an eye or an ear would notice.
 """
 
 import base64
@@ -12,6 +13,7 @@ import re
 import numpy as np
 import pytest
 import soundfile
+from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell, NbCellError
 from notebooks import quantize
 from PIL import Image
@@ -71,6 +73,14 @@ def compare(stored_outputs, new_outputs):
             faults.append(f"{len(stored)} {find.__name__} are stored, {len(new)} came out")
         faults += filter(None, map(difference, stored, new))
     return faults
+
+
+def execute_with_history(kernel, source, allow_stdin=None):
+    """Run a cell as a notebook does."""
+    return kernel.kc.execute(source, allow_stdin=allow_stdin, stop_on_error=False)
+
+
+RunningKernel.execute_cell_input = execute_with_history
 
 
 @pytest.hookimpl(wrapper=True)

@@ -73,7 +73,8 @@ check.add(...)""",
 :class: dropdown
 :::
 """,
-    """check.add(1 + 1)""",
+    """check.add(1 + 1)
+"a value that the semicolon silences";""",
     """:::{solution-end}
 :::
 """,
@@ -263,7 +264,7 @@ def exercise_without_solution(notebook):
 
 def unchecked_solution(notebook):
     """a solution that is not checked"""
-    cell(notebook, "check.add(1 + 1)").source = "1 + 1"
+    cell(notebook, "check.add(1 + 1)").source = "1 + 1;"
 
 
 def open_solution(notebook):
