@@ -1,6 +1,6 @@
 """The displayed formulas of the chapter on gradient descent, each written out as it stands there.
 
-Each is held against an oracle: the package's optimizer, a difference, a brute-force search, or another library.
+Each is held against an oracle: the package's optimizer, a difference, brute force, another library.
 A wrong sign or a wrong factor makes the test of that formula fail.
 """
 
