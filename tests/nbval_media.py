@@ -1,7 +1,7 @@
 """A pytest plugin that lets nbval run cells as a notebook does, and compare what it leaves out.
 
-nbval runs cells without a history, and then a semicolon at the end silences nothing. It skips PNG images, so a
-stale figure would pass, and compares sounds byte by byte, so a last bit that rounds differently on another
+nbval runs cells without a history, and then a semicolon at the end silences nothing. It skips PNG images, so
+a stale figure would pass, and compares sounds byte by byte, so a last bit that rounds differently on another
 machine would fail. Both are decoded here. On one machine nothing differs; the tolerances leave room for the
 last bits of another one, far below what an eye or an ear would notice.
 """
