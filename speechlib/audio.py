@@ -7,7 +7,7 @@ in hertz. What `load` and `check` do with everything else:
 found                                    result
 =======================================  =============================================================
 no file, no sound in it, empty           AudioError
-samples cut off, header announces more   AudioError
+cut off: the header announces more       AudioError in WAV, FLAC and MP3; else what is there
 header announces less                    what it announces; in a WAV file also an AudioWarning
 WAV of unknown length (from a pipe)      read to its end
 16, 24, 32 bits, float, FLAC, ...        converted to float64

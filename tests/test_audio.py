@@ -99,6 +99,16 @@ def test_truncated_flac(tmp_path, keep):
         audio.load(path)
 
 
+@pytest.mark.skipif("MP3" not in soundfile.available_formats(), reason="libsndfile without MP3")
+def test_truncated_mp3(tmp_path):
+    path = tmp_path / "noise.mp3"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 40_000), SR)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match="of the 40000 samples announced are there"):
+        audio.load(path)
+
+
 @pytest.mark.parametrize("announced", [8002, 2**31 - 1, 0xFFFFFFF0])
 def test_header_announces_more(wav, announced):
     patch(wav, 40, struct.pack("<I", announced))
