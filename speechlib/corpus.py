@@ -141,7 +141,7 @@ class Corpus(Sequence):
 
     @property
     def labels(self) -> np.ndarray:
-        """The class of each utterance, as an integer (the digit, or the place of the command word in `WORDS`).
+        """The class of each utterance, as an integer (a digit, or the place of a command word in `WORDS`).
 
         Raises
         ------
