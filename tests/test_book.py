@@ -37,8 +37,8 @@ NOT_LOADED = {"canonical", "next", "prev", "search", "index", "author", "license
 
 STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
 UNFOLD = """() => {
-    for (const e of document.querySelectorAll(".toggle-hidden")) e.classList.remove("toggle-hidden");
-    for (const e of document.querySelectorAll("details")) e.open = true;
+    for (const e of document.querySelectorAll(".toggle-hidden > .admonition-title")) e.click();
+    for (const e of document.querySelectorAll("details:not([open]) > summary")) e.click();
 }"""
 FORMULAS = """async () => {
     if (window.MathJax) await MathJax.startup.promise;
@@ -136,6 +136,7 @@ async def visit(browser, path):
     await page.goto(path.as_uri(), wait_until="load")
     await page.add_style_tag(content=STILL)
     await page.evaluate(UNFOLD)
+    await page.wait_for_timeout(SETTLE_MS)
     found["formula"] = await page.evaluate(FORMULAS)
     found["player"] = await page.evaluate(PLAYERS)
     found["image"] = await page.evaluate(BROKEN_IMAGES)
