@@ -188,6 +188,7 @@ def only_ours(app, pagename, templatename, context, doctree):
         seen.add(key)
         kept.append(script)
     context["script_files"] = kept
+    context["default_mode"] = "auto"
 
 
 def plain_references(app, pagename, templatename, context, doctree):
@@ -210,6 +211,7 @@ def setup(app):
     app.connect("html-page-context", only_ours, priority=900)
     app.connect("html-page-context", plain_references)
     app.add_css_file("book.css")
+    app.add_js_file("book.js", loading_method="defer")
     app.add_directive("player", Player)
     app.add_directive("claims-table", Claims)
     app.add_directive("notebook-timings", Timings)
