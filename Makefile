@@ -40,7 +40,7 @@ help:
 
 book: .venv/installed
 	@rm -rf _build
-	@.venv/bin/jupyter-book build . -W --keep-going -n --quiet
+	@said=$$(.venv/bin/jupyter-book build . -W --keep-going -n --quiet 2>&1) || { echo "$$said"; echo "make: the book did not build; the first lines with WARNING or ERROR above say why"; exit 1; }
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 check-tests:
