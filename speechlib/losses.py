@@ -1,10 +1,111 @@
 """Losses: how wrong an answer is, as one number, with its gradient. In nats, over the last axis.
 
+Surprise between distributions first, then scores turned into probabilities, then the losses of training.
+
 All functions take complex numbers too, so that a derivative can be checked by the complex step: the
 derivative of f at x is the imaginary part of f(x + ih) / h, without the cancellation of a difference.
 """
 
 import numpy as np
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """The surprise to expect from draws of p, `-sum(p log p)`; an outcome that never comes adds nothing.
+
+    Parameters
+    ----------
+    p : np.ndarray [shape=(..., K)]
+        Probabilities: not negative, with sum 1 over the last axis.
+
+    Returns
+    -------
+    np.ndarray [shape=(...), nats]
+        From 0 (certainty) to log K (all K outcomes equally likely).
+
+    Raises
+    ------
+    ValueError
+        If `p` is empty or does not hold probabilities.
+
+    Notes
+    -----
+    Source: C. E. Shannon, "A mathematical theory of communication", 1948, section 6.
+
+    Examples
+    --------
+    >>> entropy([[0.5, 0.5], [1.0, 0.0]]).round(4)  # log 2, and nothing
+    array([0.6931, 0.    ])
+    """
+    p = _probabilities("p", p)
+    return -np.sum(p * _log_where(p, p), axis=-1) + 0.0  # + 0.0 makes 0 of -0, the entropy of certainty
+
+
+def kl_divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The surprise that comes on top of the entropy when draws of p are expected by q: `sum(p log(p / q))`.
+
+    Parameters
+    ----------
+    p, q : np.ndarray [shape=(..., K)]
+        Probabilities: what happens, and what was expected. The same shape.
+
+    Returns
+    -------
+    np.ndarray [shape=(...), nats]
+        Not negative; 0 where p = q, and infinite where something happens that q holds impossible.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or `p` or `q` is empty or does not hold probabilities.
+
+    Notes
+    -----
+    Source: S. Kullback and R. A. Leibler, "On information and sufficiency", 1951. Why it is not negative:
+    T. M. Cover and J. A. Thomas, "Elements of information theory", 2nd edition, 2006, theorem 2.6.3.
+
+    Examples
+    --------
+    >>> p, q = [0.5, 0.5], [0.25, 0.75]
+    >>> print(f"{kl_divergence(p, q):.4f} {kl_divergence(q, p):.4f} {kl_divergence(p, [0, 1])}")
+    0.1438 0.1308 inf
+    """
+    p, q = _two_distributions(p, q)
+    divergence = np.sum(p * (_log_where(p, p) - _log_where(p, q)), axis=-1)
+    # Rounding, also of sums that are not quite 1, must not take it below 0. Only the real part is cut: a
+    # complex step from p = q lies in the other.
+    return divergence - np.minimum(divergence.real, 0)
+
+
+def cross_entropy(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The surprise when draws of p are expected by q, `-sum(p log q)`: entropy(p) + kl_divergence(p, q).
+
+    Parameters
+    ----------
+    p, q : np.ndarray [shape=(..., K)]
+        Probabilities: what happens, and what was expected. The same shape.
+
+    Returns
+    -------
+    np.ndarray [shape=(...), nats]
+        From entropy(p), where q = p, without an upper bound. Its gradient with respect to q is -p / q.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or `p` or `q` is empty or does not hold probabilities.
+
+    Notes
+    -----
+    Source: T. M. Cover and J. A. Thomas, "Elements of information theory", 2nd edition, 2006, theorem
+    5.4.3: the length of messages about p in a code that is made for q.
+
+    Examples
+    --------
+    >>> print(f"{cross_entropy([0.5, 0.5], [0.25, 0.75]):.4f}")  # log 2 + 0.1438
+    0.8370
+    """
+    p, q = _two_distributions(p, q)
+    return -np.sum(p * _log_where(p, q), axis=-1) + 0.0
 
 
 def logsumexp(z: np.ndarray) -> np.ndarray:
@@ -19,6 +120,11 @@ def logsumexp(z: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(...)]
 
+    Raises
+    ------
+    ValueError
+        If there is no number, or one is NaN or +infinity.
+
     Notes
     -----
     exp(1000) overflows. But the largest entry m can be taken out of the sum, log(sum(exp(z))) =
@@ -29,7 +135,7 @@ def logsumexp(z: np.ndarray) -> np.ndarray:
     >>> round(float(logsumexp([1000.0, 1000.0])), 4)  # 1000 + log 2
     1000.6931
     """
-    z = _floats(z)
+    z = _logarithms(z)
     m = _largest(z)
     with np.errstate(divide="ignore"):  # a sum of zeros has the logarithm -inf, which is meant
         return (m + np.log(np.sum(np.exp(z - m), axis=-1, keepdims=True)))[..., 0]
@@ -46,12 +152,17 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(..., K)]
 
+    Raises
+    ------
+    ValueError
+        If there is no number, or one is NaN or +infinity, or a row holds only -infinity.
+
     Examples
     --------
     >>> log_softmax([0.0, -1e4])
     array([     0., -10000.])
     """
-    z = _floats(z)
+    z = _some_score(_logarithms(z))
     shifted = z - _largest(z)  # a large z would leave few digits for the differences, which are what counts
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
@@ -69,6 +180,11 @@ def softmax(z: np.ndarray) -> np.ndarray:
     np.ndarray [shape=(..., K)]
         Not negative, with sum 1.
 
+    Raises
+    ------
+    ValueError
+        If there is no number, or one is NaN or +infinity, or a row holds only -infinity.
+
     Notes
     -----
     Source: J. S. Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
@@ -78,13 +194,16 @@ def softmax(z: np.ndarray) -> np.ndarray:
     >>> softmax([0.0, np.log(3.0)])
     array([0.25, 0.75])
     """
-    z = _floats(z)
+    z = _some_score(_logarithms(z))
     e = np.exp(z - _largest(z))
     return e / np.sum(e, axis=-1, keepdims=True)
 
 
 def softmax_cross_entropy(
-    logits: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0
+    logits: np.ndarray,
+    labels: np.ndarray,
+    label_smoothing: float = 0.0,
+    weight: np.ndarray | None = None,
 ) -> tuple[float, np.ndarray]:
     """How surprised a classifier is by the right answers: the mean of `-log softmax(logits)[label]`.
 
@@ -96,24 +215,29 @@ def softmax_cross_entropy(
         The class of each example, 0 to K - 1; or the probability of each class.
     label_smoothing : float, 0 to 1
         The part of the probability that is taken from the labels and spread evenly over all K classes.
+    weight : np.ndarray [shape=(K,)], optional
+        What the surprise of each class counts; 1 for all if left out.
 
     Returns
     -------
     loss : float [nats]
-        The mean over the examples.
+        The mean over the examples: with `weight` and classes as labels, the sum divided by the weights of
+        those classes; with probabilities as labels, divided by N.
     grad : np.ndarray [shape=(N, K)]
-        Its gradient with respect to `logits`: `(softmax(logits) - target) / N`.
+        Its gradient with respect to `logits`: `(softmax(logits) - target) / N` without `weight`.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, a label is not a class, probabilities do not add up to 1, or a logit is
-        NaN or infinite. (Probabilities in place of logits are valid numbers and cannot be told apart: they
-        are taken as logits.)
+        If the shapes do not fit, a label is not a class, probabilities do not add up to 1, a logit is NaN
+        or infinite, or the weights are negative or leave nothing to count. Also if the logits look like
+        the output of a softmax: a second one would put a floor of log(1 + (K - 1) / e) under the loss.
 
     Notes
     -----
-    The values of torch.nn.functional.cross_entropy with its default, the mean.
+    The values of torch.nn.functional.cross_entropy with its default, the mean. The weights multiply the
+    labels after smoothing, so that the part spread over all classes is weighted too, but as in torch only
+    the weights of the labels are divided by.
 
     Source of label smoothing: C. Szegedy et al., "Rethinking the Inception architecture for computer
     vision", 2016, section 7.
@@ -134,10 +258,14 @@ def softmax_cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must lie between 0 and 1, not {label_smoothing!r}")
     n, k = logits.shape
-    target = (1 - label_smoothing) * _target(labels, n, k) + label_smoothing / k
+    _refuse_probabilities(logits)
+    target = _target(labels, n, k)
+    weight = _weight(weight, target)
+    total = np.sum(weight * target) if np.ndim(labels) == 1 else n
+    target = weight * ((1 - label_smoothing) * target + label_smoothing / k)
     log_p = log_softmax(logits)
-    loss = -np.sum(target * log_p) / n
-    return loss.item(), (np.exp(log_p) - target) / n
+    loss = -np.sum(target * log_p) / total
+    return loss.item(), (np.exp(log_p) * target.sum(axis=1, keepdims=True) - target) / total
 
 
 def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
@@ -161,6 +289,8 @@ def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float,
     ------
     ValueError
         If the shapes differ, nothing is given, a label lies outside 0 to 1, or a logit is NaN or infinite.
+        Probabilities in place of logits are not noticed, since any numbers between 0 and 1 may be logits.
+        The symptom: an example labeled 0 never costs less than log 2.
 
     Notes
     -----
@@ -217,9 +347,69 @@ def mean_squared_error(pred: np.ndarray, target: np.ndarray) -> tuple[float, np.
     return np.mean(difference**2).item(), 2 * difference / difference.size
 
 
+def hinge(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean of `max(0, 1 - label * score)`: an answer that is right by a margin of 1 costs nothing.
+
+    Parameters
+    ----------
+    scores : np.ndarray [any shape]
+        Positive for class +1.
+    labels : np.ndarray [shape of scores]
+        -1 or +1.
+
+    Returns
+    -------
+    loss : float
+        The mean over all entries.
+    subgradient : np.ndarray [shape of scores]
+        `-label / size` where the margin is below 1, else 0. At the kink, a margin of exactly 1, any number
+        between the two is a subgradient; 0 is chosen.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, nothing is given, a label is not -1 or +1, or a score is NaN or infinite.
+
+    Notes
+    -----
+    Source: C. Cortes and V. Vapnik, "Support-vector networks", 1995, section 3, where it is called slack.
+
+    Examples
+    --------
+    >>> hinge([3.0, 0.5], [1, -1])
+    (0.75, array([0. , 0.5]))
+    """
+    scores, labels = _finite("scores", scores), _finite("labels", labels)
+    _same_shape("scores", scores, "labels", labels)
+    if not np.all(np.abs(labels) == 1):
+        wrong = labels[np.abs(labels) != 1][0]
+        raise ValueError(
+            f"labels must be -1 or +1, not {wrong:g}; labels y of 0 and 1 become so by 2 * y - 1"
+        )
+    missing = 1 - labels * scores
+    costs = missing.real > 0
+    loss = np.mean(np.where(costs, missing, 0.0))
+    return loss.item(), np.where(costs, -labels, 0.0) / scores.size
+
+
 def _floats(z: np.ndarray) -> np.ndarray:
     z = np.asarray(z)
     return z.astype(np.complex128 if z.dtype.kind == "c" else np.float64, copy=False)
+
+
+def _logarithms(z: np.ndarray) -> np.ndarray:
+    z = _floats(z)
+    if z.ndim == 0 or z.size == 0:
+        raise ValueError(f"z must have shape (..., K), with at least one number, not {z.shape}")
+    if np.any(np.isnan(z) | np.isposinf(z.real)):
+        raise ValueError("z holds NaN or +infinity: the step size is too large, or the input at fault")
+    return z
+
+
+def _some_score(z: np.ndarray) -> np.ndarray:
+    if np.any(np.all(np.isneginf(z.real), axis=-1)):
+        raise ValueError("a row of z holds only -infinity: with every outcome impossible there is no softmax")
+    return z
 
 
 def _largest(z: np.ndarray) -> np.ndarray:
@@ -246,6 +436,59 @@ def _same_shape(name: str, a: np.ndarray, other: str, b: np.ndarray) -> None:
         raise ValueError(f"{name} has shape {a.shape}, {other} {b.shape}: they must agree, and not be empty")
 
 
+def _probabilities(name: str, p: np.ndarray) -> np.ndarray:
+    p = _finite(f"the probabilities {name}", p)
+    if p.ndim == 0 or p.size == 0:
+        raise ValueError(f"{name} must have shape (..., K), K probabilities in the last axis, not {p.shape}")
+    if p.real.min() < 0 or not _sums_to_one(p):
+        raise ValueError(f"{name} must hold probabilities: not negative, with sum 1 over the last axis")
+    return p
+
+
+def _two_distributions(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    p, q = _probabilities("p", p), _probabilities("q", q)
+    _same_shape("p", p, "q", q)
+    return p, q
+
+
+def _sums_to_one(p: np.ndarray) -> bool:
+    return np.allclose(p.real.sum(axis=-1), 1.0, rtol=0, atol=1e-6)
+
+
+def _log_where(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    # log q, to be multiplied by p: where p is 0 it does not count and must not be infinite, 0 log 0 = 0.
+    with np.errstate(divide="ignore"):  # elsewhere log 0 = -inf is meant
+        return np.log(np.where(p != 0, q, 1.0))
+
+
+def _refuse_probabilities(logits: np.ndarray) -> None:
+    # Scores that are free to be any numbers add up to 1 in every row with probability 0, so the alarm is as
+    # good as never false. Scores made by hand, such as [0, 1], may set it off: hence the way out.
+    k = logits.shape[1]
+    if k > 1 and logits.real.min() >= 0 and _sums_to_one(logits):
+        raise ValueError(
+            "the logits look like the output of a softmax: not negative, with sum 1 in each row. A second "
+            f"softmax puts a floor of log(1 + (K - 1) / e) = {np.log1p((k - 1) / np.e):.2f} under the loss: "
+            "pass the scores before the softmax. If these are scores, subtract a constant such as 1 from "
+            "each row, which changes nothing and makes that plain"
+        )
+
+
+def _weight(weight: np.ndarray | None, target: np.ndarray) -> np.ndarray:
+    """One factor a class, (K,)."""
+    k = target.shape[1]
+    if weight is None:
+        return np.ones(k)
+    weight = _finite("the weights", weight)
+    if weight.shape != (k,):
+        raise ValueError(f"weight must have shape ({k},), one factor a class, not {weight.shape}")
+    if weight.min() < 0:
+        raise ValueError(f"weights must not be negative; the smallest is {weight.min():g}")
+    if not np.any(weight * target):
+        raise ValueError("every class among these labels has weight 0: nothing is left to average")
+    return weight
+
+
 def _target(labels: np.ndarray, n: int, k: int) -> np.ndarray:
     """Labels as rows of probabilities, (N, K)."""
     labels = np.asarray(labels)
@@ -260,7 +503,7 @@ def _target(labels: np.ndarray, n: int, k: int) -> np.ndarray:
         return np.eye(k)[labels]
     if labels.shape == (n, k):
         target = _finite("labels", labels)
-        if target.min() < 0 or not np.allclose(target.sum(axis=1), 1.0, rtol=0, atol=1e-6):
+        if target.min() < 0 or not _sums_to_one(target):
             raise ValueError("labels of shape (N, K) are probabilities: not negative, with sum 1 in each row")
         return target
     raise ValueError(f"labels must have shape ({n},) or ({n}, {k}), as the logits do, not {labels.shape}")
