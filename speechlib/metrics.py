@@ -3,8 +3,22 @@
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Calibration(NamedTuple):
+    """What `calibration` finds; one entry for each bin that is not empty, from low to high confidence."""
+
+    confidence: np.ndarray
+    """[shape=(bins,)] The mean of the largest probability."""
+    accuracy: np.ndarray
+    """[shape=(bins,)] The part that was right."""
+    count: np.ndarray
+    """[shape=(bins,), int] The number of utterances."""
+    error: float
+    """The expected calibration error: the mean over all utterances of their bin's |confidence - accuracy|."""
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -120,6 +134,117 @@ def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int | Sequence
             raise ValueError(f"{unknown!r} is none of the {len(names)} classes: {names}")
         counts[number[said], number[heard]] += 1
     return counts
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> Calibration:
+    """Whether a recognizer that says 80 % is right 80 times in 100.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(utterances, classes)]
+        What the recognizer gives to each class: not negative, with sum 1 in each row. The largest one, the
+        confidence, belongs to the answer (the first of equals).
+    labels : np.ndarray [shape=(utterances,), int]
+        The class that was said, from 0.
+    bins : int
+        Into how many stretches of equal width the confidences from 0 to 1 are sorted.
+
+    Returns
+    -------
+    Calibration
+        confidence, accuracy and count of each bin that is not empty, and error, their expected
+        calibration error.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, there is no utterance, `probabilities` does not hold probabilities, a
+        label is not a class, or `bins` is not a positive integer.
+
+    Notes
+    -----
+    Source: C. Guo et al., "On calibration of modern neural networks", 2017, section 2, where bin m of M
+    holds the confidences above (m - 1) / M up to m / M. The error depends on the bins; compare numbers
+    from the same bins only.
+
+    Examples
+    --------
+    Confident by 0.9 on average, right in 2 of 4:
+
+    >>> said = [[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.1]]
+    >>> result = calibration(said, [0, 0, 0, 1], bins=5)
+    >>> result.confidence, result.accuracy, result.count
+    (array([0.9]), array([0.5]), array([4]))
+    >>> round(result.error, 3)
+    0.4
+    """
+    probabilities, labels = np.asarray(probabilities, dtype=float), np.asarray(labels)
+    if probabilities.ndim != 2 or probabilities.size == 0 or labels.shape != probabilities.shape[:1]:
+        raise ValueError(
+            f"probabilities has shape {probabilities.shape} and labels {labels.shape}: they must be "
+            "(utterances, classes) and (utterances,), with at least one utterance"
+        )
+    sums = probabilities.sum(axis=1)
+    if not (probabilities.min() >= 0 and np.allclose(sums, 1, rtol=0, atol=1e-6)):  # NaN fails both
+        raise ValueError("probabilities must not be negative and have sum 1 in each row: take the softmax")
+    classes = probabilities.shape[1]
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must be integers from 0 to {classes - 1}, one of the {classes} classes")
+    if not isinstance(bins, (int, np.integer)) or bins < 1:
+        raise ValueError(f"bins must be a positive integer, not {bins!r}")
+    largest = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    # By the edges between the bins, 1 / M to (M - 1) / M: an edge belongs to the bin below it.
+    bin_of = np.searchsorted(np.arange(1, bins) / bins, largest, side="left")
+    count = np.bincount(bin_of, minlength=bins)
+    used = count > 0
+    count = count[used]
+    confidence = np.bincount(bin_of, weights=largest, minlength=bins)[used] / count
+    accuracy = np.bincount(bin_of, weights=right, minlength=bins)[used] / count
+    error = np.sum(count * np.abs(confidence - accuracy)) / len(labels)
+    return Calibration(confidence, accuracy, count, error.item())
+
+
+def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """How well a score separates: how often a positive's is above a negative's, a tie counted as half.
+
+    Parameters
+    ----------
+    positive, negative : np.ndarray [shape=(positives,)], [shape=(negatives,)]
+        The scores of the two groups.
+
+    Returns
+    -------
+    float
+        1 if every positive lies above every negative, 0.5 if the score says nothing. It is the area under
+        the receiver operating characteristic.
+
+    Raises
+    ------
+    ValueError
+        If a group is empty, is not one-dimensional, or holds NaN.
+
+    Notes
+    -----
+    The negatives are sorted once; where a positive would be inserted, its rank among them, counts how many
+    it exceeds. That takes n log n steps, not a comparison of every pair.
+
+    Source: J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating
+    characteristic (ROC) curve", 1982, where it is the statistic of the Wilcoxon rank-sum test.
+
+    Examples
+    --------
+    >>> auroc([3, 2], [2, 1])  # of the four pairs three are in order and one is a tie
+    0.875
+    """
+    positive, negative = np.asarray(positive, dtype=float), np.asarray(negative, dtype=float)
+    for name, scores in (("positive", positive), ("negative", negative)):
+        if scores.ndim != 1 or scores.size == 0 or np.isnan(scores).any():
+            raise ValueError(f"{name} must be scores in one dimension, at least one, none NaN: {scores}")
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    not_above = np.searchsorted(ordered, positive, side="right")
+    return ((below + not_above).sum() / (2 * positive.size * negative.size)).item()
 
 
 def _pair(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
