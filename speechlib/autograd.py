@@ -10,8 +10,8 @@ functions from the last result to the first, adding up what arrives at a tensor 
 >>> loss.data, w.grad  # 2 (3 w_0 + 4 w_1 - 1) times 3, and times 4
 (array(100.), array([60., 80.]))
 
-Sources: S. Linnainmaa, "Taylor expansion of the accumulated rounding error", 1976; A. Griewank and A. Walther,
-"Evaluating Derivatives", 2008, chapter 3; the names are PyTorch's.
+Sources: S. Linnainmaa, "Taylor expansion of the accumulated rounding error", 1976; A. Griewank and
+A. Walther, "Evaluating Derivatives", 2008, chapter 3; the names are PyTorch's.
 """
 
 import copy
@@ -51,8 +51,9 @@ class Tensor:
 
     Notes
     -----
-    NumPy's broadcasting, in `+ - * / ** @`, between tensors, arrays and numbers. At a kink (`relu` at 0, ties of
-    `max`) there is no derivative; a subgradient is taken: 0 for `relu`, equal shares for ties, as PyTorch does.
+    The operators `+ - * / ** @` broadcast as NumPy's do, between tensors, arrays and numbers. At a kink (`relu`
+    at 0, ties of `max`) there is no derivative; a subgradient is taken: 0 for `relu`, equal shares for ties, as
+    PyTorch does.
 
     Examples
     --------
@@ -108,7 +109,7 @@ class Tensor:
         if not self.requires_grad:
             raise ValueError("nothing to differentiate by: no input was made with requires_grad=True")
         if grad is None and self.data.size != 1:
-            raise ValueError(f"shape {self.shape} is not one number: .sum() or .mean() it, or give its gradient")
+            raise ValueError(f"shape {self.shape} is not one number: take .sum() or .mean(), or pass grad")
         grad = np.ones(self.shape) if grad is None else np.asarray(grad, dtype=np.float64)
         if grad.shape != self.shape:
             raise ValueError(f"the gradient has shape {grad.shape}, the tensor {self.shape}: they must agree")
@@ -118,9 +119,9 @@ class Tensor:
                 for array, mark in marks:
                     if _mark(array) != mark:
                         raise RuntimeError(
-                            f"an array of shape {array.shape} was changed in place after the forward pass used "
-                            "it: these would be the derivatives of something else. Call backward before the "
-                            "step, and compute the loss again after it"
+                            f"an array of shape {array.shape} was changed in place after the forward pass "
+                            "used it: these would be the derivatives of something else. Call backward before "
+                            "the step, and compute the loss again after it"
                         )
 
         adjoints = {self: grad}  # the derivative of the loss by each tensor, complete when its turn comes
@@ -215,35 +216,43 @@ class Tensor:
     # ---- functions of each number
 
     def exp(self):
+        """The exponential of each entry."""
         y = np.exp(self.data)
         return _result(y, (self, lambda g: g * y))
 
     def log(self):
+        """The natural logarithm of each entry."""
         return _result(np.log(self.data), (self, lambda g: g / self.data, self))
 
     def tanh(self):
+        """The hyperbolic tangent of each entry."""
         y = np.tanh(self.data)
         return _result(y, (self, lambda g: g * (1 - y * y)))
 
     def sigmoid(self):
+        """The logistic function 1 / (1 + exp(-x)) of each entry."""
         y = expit(self.data)
         return _result(y, (self, lambda g: g * (y * (1 - y))))
 
     def relu(self):
+        """The larger of each entry and 0."""
         y = np.maximum(self.data, 0)
         return _result(y, (self, lambda g: g * (y > 0)))
 
     # ---- functions of several numbers
 
     def sum(self, axis=None, keepdims=False):
+        """The sum, of all entries or along an axis or several."""
         y = self.data.sum(axis=axis, keepdims=keepdims)
         return _result(y, (self, lambda g: np.broadcast_to(_unsummed(g, self, axis, keepdims), self.shape)))
 
     def mean(self, axis=None, keepdims=False):
+        """The mean, of all entries or along an axis or several."""
         total = self.sum(axis, keepdims)
         return total * (total.data.size / self.data.size)
 
     def max(self, axis=None, keepdims=False):
+        """The largest entry, of all or along an axis or several."""
         y = self.data.max(axis=axis, keepdims=True)
 
         def share(g):
@@ -253,12 +262,14 @@ class Tensor:
         return _result(self.data.max(axis=axis, keepdims=keepdims), (self, share, self))
 
     def log_softmax(self, axis=-1):
+        """The logarithm of the softmax along an axis."""
         y = np.moveaxis(losses.log_softmax(np.moveaxis(self.data, axis, -1)), -1, axis)
         return _result(y, (self, lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True)))
 
     # ---- moving numbers about
 
     def reshape(self, *shape):
+        """The same entries in another shape."""
         return _result(self.data.reshape(*shape), (self, lambda g: g.reshape(self.shape)))
 
     def __getitem__(self, index):
@@ -294,9 +305,9 @@ def check_gradients(fn: Callable[..., Tensor], *arrays: np.ndarray) -> float:
 
     Notes
     -----
-    A difference over h is wrong by about h squared, and rounding adds about 1e-16 / h: both are small for h near
-    1e-5. Arrays whose gradient is less than a millionth of the largest drown in rounding and are compared with
-    that millionth.
+    A difference over h is wrong by about h squared, and rounding adds about 1e-16 / h: both are small for h
+    near 1e-5. Arrays whose gradient is less than a millionth of the largest drown in rounding and are compared
+    with that millionth.
 
     Examples
     --------
@@ -307,7 +318,7 @@ def check_gradients(fn: Callable[..., Tensor], *arrays: np.ndarray) -> float:
     tensors = [Tensor(np.array(array, dtype=np.float64), requires_grad=True) for array in arrays]
     result = fn(*tensors)
     if not tensors or not isinstance(result, Tensor) or result.data.size != 1:
-        raise ValueError("fn must take one Tensor or more and return a Tensor with one number: .sum() the result")
+        raise ValueError("fn must take at least one Tensor and return one with one number: .sum() the result")
     if result.requires_grad:
         result.backward()
     pairs = []
@@ -379,7 +390,8 @@ def _unsummed(g, source, axis, keepdims):
 
 
 def _by_left(g, a, b):
-    # C = A B has the gradient G B^T by A; a vector on the left is a matrix of one row, on the right of one column.
+    # C = A B has the gradient G B^T by A. (A vector on the left is a matrix of one row, on the right of one
+    # column.)
     if a.ndim == b.ndim == 2:
         return g @ b.T
     g, a2, b2 = _matrices(g, a, b)
