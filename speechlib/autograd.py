@@ -51,9 +51,9 @@ class Tensor:
 
     Notes
     -----
-    The operators `+ - * / ** @` broadcast as NumPy's do, between tensors, arrays and numbers. At a kink (`relu`
-    at 0, ties of `max`) there is no derivative; a subgradient is taken: 0 for `relu`, equal shares for ties, as
-    PyTorch does.
+    The operators `+ - * / ** @` broadcast as NumPy's do, between tensors, arrays and numbers. At a kink
+    (`relu` at 0, ties of `max`) there is no derivative; a subgradient is taken: 0 for `relu`, equal shares
+    for ties, as PyTorch does.
 
     Examples
     --------
@@ -306,8 +306,8 @@ def check_gradients(fn: Callable[..., Tensor], *arrays: np.ndarray) -> float:
     Notes
     -----
     A difference over h is wrong by about h squared, and rounding adds about 1e-16 / h: both are small for h
-    near 1e-5. Arrays whose gradient is less than a millionth of the largest drown in rounding and are compared
-    with that millionth.
+    near 1e-5. Arrays whose gradient is less than a millionth of the largest drown in rounding; they are
+    compared with that millionth.
 
     Examples
     --------
