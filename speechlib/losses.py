@@ -136,7 +136,8 @@ def logsumexp(z: np.ndarray) -> np.ndarray:
     1000.6931
     """
     z = _logarithms(z)
-    m = _largest(z)
+    m = np.max(z.real, axis=-1, keepdims=True)  # real also in a complex step
+    m = np.where(np.isneginf(m), 0.0, m)  # a row of -inf alone has no largest entry to take out
     with np.errstate(divide="ignore"):  # a sum of zeros has the logarithm -inf, which is meant
         return (m + np.log(np.sum(np.exp(z - m), axis=-1, keepdims=True)))[..., 0]
 
@@ -162,8 +163,7 @@ def log_softmax(z: np.ndarray) -> np.ndarray:
     >>> log_softmax([0.0, -1e4])
     array([     0., -10000.])
     """
-    z = _some_score(_logarithms(z))
-    shifted = z - _largest(z)  # a large z would leave few digits for the differences, which are what counts
+    shifted = _shifted(z)  # a large z would leave few digits for the differences, which are what counts
     return shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
 
 
@@ -194,16 +194,12 @@ def softmax(z: np.ndarray) -> np.ndarray:
     >>> softmax([0.0, np.log(3.0)])
     array([0.25, 0.75])
     """
-    z = _some_score(_logarithms(z))
-    e = np.exp(z - _largest(z))
+    e = np.exp(_shifted(z))
     return e / np.sum(e, axis=-1, keepdims=True)
 
 
 def softmax_cross_entropy(
-    logits: np.ndarray,
-    labels: np.ndarray,
-    label_smoothing: float = 0.0,
-    weight: np.ndarray | None = None,
+    logits: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0, weight: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
     """How surprised a classifier is by the right answers: the mean of `-log softmax(logits)[label]`.
 
@@ -264,7 +260,7 @@ def softmax_cross_entropy(
     total = np.sum(weight * target) if np.ndim(labels) == 1 else n
     target = weight * ((1 - label_smoothing) * target + label_smoothing / k)
     log_p = log_softmax(logits)
-    loss = -np.sum(target * log_p) / total
+    loss = -np.sum(target * log_p) / total + 0.0
     return loss.item(), (np.exp(log_p) * target.sum(axis=1, keepdims=True) - target) / total
 
 
@@ -406,16 +402,13 @@ def _logarithms(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def _some_score(z: np.ndarray) -> np.ndarray:
-    if np.any(np.all(np.isneginf(z.real), axis=-1)):
-        raise ValueError("a row of z holds only -infinity: with every outcome impossible there is no softmax")
-    return z
-
-
-def _largest(z: np.ndarray) -> np.ndarray:
-    # A row of -inf alone has no largest entry to take out; 0 does as well. Real, also in a complex step.
+def _shifted(z: np.ndarray) -> np.ndarray:
+    """z less the largest entry of its row."""
+    z = _logarithms(z)
     m = np.max(z.real, axis=-1, keepdims=True)
-    return np.where(np.isneginf(m), 0.0, m)
+    if np.any(np.isneginf(m)):
+        raise ValueError("a row of z holds only -infinity: with every outcome impossible there is no softmax")
+    return z - m
 
 
 def _softplus(z: np.ndarray) -> np.ndarray:
