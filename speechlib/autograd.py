@@ -16,6 +16,7 @@ A. Walther, "Evaluating Derivatives", 2008, chapter 3; the names are PyTorch's.
 
 import copy
 import itertools
+import numbers
 from collections.abc import Callable
 
 import numpy as np
@@ -130,7 +131,7 @@ class Tensor:
             adjoint = adjoints.pop(tensor)
             if not tensor._edges:
                 if tensor.grad is not None:
-                    tensor.grad = tensor.grad + adjoint
+                    tensor.grad = np.asarray(tensor.grad + adjoint)
                 else:
                     tensor.grad = np.asarray(adjoint) if tensor in ours else np.array(adjoint)
             for source, share, _ in tensor._edges:
@@ -167,32 +168,31 @@ class Tensor:
 
     def __mul__(self, other):
         other = _tensor(other)
+        a, b = self.data, other.data
         return _result(
-            self.data * other.data,
-            (self, lambda g: _fold(g * other.data, self.shape), other),
-            (other, lambda g: _fold(g * self.data, other.shape), self),
+            a * b, (self, lambda g: _fold(g * b, a.shape), b), (other, lambda g: _fold(g * a, b.shape), a)
         )
 
     def __truediv__(self, other):
         other = _tensor(other)
+        a, b = self.data, other.data
         return _result(
-            self.data / other.data,
-            (self, lambda g: _fold(g / other.data, self.shape), other),
-            (other, lambda g: _fold(-g * self.data / other.data**2, other.shape), self, other),
+            a / b,
+            (self, lambda g: _fold(g / b, a.shape), b),
+            (other, lambda g: _fold(-g * a / b**2, b.shape), a, b),
         )
 
     def __pow__(self, exponent):
-        if not isinstance(exponent, (int, float)):
+        if not isinstance(exponent, numbers.Real):
             raise TypeError("the exponent must be a number; for a tensor, write (exponent * x.log()).exp()")
-        slope = (lambda x: exponent * x ** (exponent - 1)) if exponent else np.zeros_like  # not 0 * 0**-1
-        return _result(self.data**exponent, (self, lambda g: g * slope(self.data), self))
+        x, slope_power = self.data, exponent - 1 if exponent else 0  # not 0 * 0**-1
+        return _result(x**exponent, (self, lambda g: g * (exponent * x**slope_power), x))
 
     def __matmul__(self, other):
         other = _tensor(other)
+        a, b = self.data, other.data
         return _result(
-            self.data @ other.data,
-            (self, lambda g: _by_left(g, self.data, other.data), other),
-            (other, lambda g: _by_right(g, self.data, other.data), self),
+            a @ b, (self, lambda g: _by_left(g, a, b), b), (other, lambda g: _by_right(g, a, b), a)
         )
 
     def __neg__(self):
@@ -222,7 +222,8 @@ class Tensor:
 
     def log(self):
         """The natural logarithm of each entry."""
-        return _result(np.log(self.data), (self, lambda g: g / self.data, self))
+        x = self.data
+        return _result(np.log(x), (self, lambda g: g / x, x))
 
     def tanh(self):
         """The hyperbolic tangent of each entry."""
@@ -253,13 +254,13 @@ class Tensor:
 
     def max(self, axis=None, keepdims=False):
         """The largest entry, of all or along an axis or several."""
-        y = self.data.max(axis=axis, keepdims=True)
+        x, y = self.data, self.data.max(axis=axis, keepdims=True)
 
         def share(g):
-            largest = self.data == y
+            largest = x == y
             return largest * (_unsummed(g, self, axis, keepdims) / largest.sum(axis=axis, keepdims=True))
 
-        return _result(self.data.max(axis=axis, keepdims=keepdims), (self, share, self))
+        return _result(x.max(axis=axis, keepdims=keepdims), (self, share, x))
 
     def log_softmax(self, axis=-1):
         """The logarithm of the softmax along an axis."""
@@ -336,7 +337,7 @@ def check_gradients(fn: Callable[..., Tensor], *arrays: np.ndarray) -> float:
         exact = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
         pairs.append((exact, numeric, max(np.abs(exact).max(), np.abs(numeric).max())))
     floor = max(1e-6 * max(size for *_, size in pairs), 1e-12)
-    return max(float(np.abs(exact - numeric).max() / max(size, floor)) for exact, numeric, size in pairs)
+    return float(np.max([np.abs(exact - numeric).max() / max(size, floor) for exact, numeric, size in pairs]))
 
 
 def _tensor(x) -> Tensor:
@@ -344,11 +345,11 @@ def _tensor(x) -> Tensor:
 
 
 def _result(data, *edges) -> Tensor:
-    """A computed tensor. An edge is (input, share, what share reads): share turns the result's adjoint into
-    what is added to the input's."""
+    """A computed tensor. An edge is (input, share, arrays that share reads): share turns the result's adjoint
+    into what is added to the input's. It keeps the arrays, not the tensors, which may be given other data."""
     result = Tensor(data)
     result._edges = tuple(
-        (source, share, [(t.data, _mark(t.data)) for t in reads if _exposed(t.data)])
+        (source, share, [(array, _mark(array)) for array in reads if _exposed(array)])
         for source, share, *reads in edges
         if source.requires_grad
     )
@@ -369,8 +370,8 @@ def _mark(array) -> float:
     rows = flat.size // len(_weights)
     whole = rows * len(_weights)
     mark = flat[whole:] @ _weights[: flat.size - whole]
-    if rows:
-        mark += _mark(flat[:whole].reshape(rows, -1) @ _weights)
+    if rows:  # each with a factor of its own, and none with that of the rest
+        mark += flat[:whole].reshape(rows, -1) @ _weights @ (2 + np.arange(rows) / rows)
     return mark if mark == mark else 0.0  # NaN is not equal to itself
 
 
