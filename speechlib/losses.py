@@ -290,9 +290,9 @@ def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float,
 
     Notes
     -----
-    The values of torch.nn.functional.binary_cross_entropy_with_logits. It is computed as
-    log(1 + exp(logit)) - y * logit, where nothing overflows and no logarithm of a rounded probability is
-    taken.
+    The values of torch.nn.functional.binary_cross_entropy_with_logits. -log p is
+    computed as log(1 + exp(-z)), and -log(1 - p) as log(1 + exp(z)): nothing overflows, and no logarithm of
+    a rounded probability is taken.
 
     Examples
     --------
@@ -308,8 +308,9 @@ def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float,
             f"labels must lie between 0 and 1, not between {labels.min():g} and {labels.max():g}; labels -1 "
             "and +1 become 0 and 1 by (labels + 1) / 2"
         )
-    loss = np.mean(_softplus(logits) - labels * logits)
-    p = np.exp(-_softplus(-logits))
+    if_yes, if_no = _softplus(-logits), _softplus(logits)
+    loss = np.mean(labels * if_yes + (1 - labels) * if_no)
+    p = np.exp(-if_yes)
     return loss.item(), (p - labels) / logits.size
 
 

@@ -218,6 +218,16 @@ def test_no_overflow(size):
     close(losses.softmax(z), np.eye(3)[0 if size > 0 else 2])
 
 
+def test_derivatives_of_the_softmax_family_by_complex_step():
+    """Of logsumexp it is the softmax, of log p_j it is e_j - p, of p_j it is p_j (e_j - p)."""
+    z = np.array([0.5, -1.0, 2.0])
+    p = losses.softmax(z)
+    close(complex_step(losses.logsumexp, z), p)
+    for j, e in enumerate(np.eye(3)):
+        close(complex_step(lambda x, j=j: losses.log_softmax(x)[j], z), e - p)
+        close(complex_step(lambda x, j=j: losses.softmax(x)[j], z), p[j] * (e - p))
+
+
 def test_log_softmax_is_exact_where_probabilities_round_to_zero():
     close(losses.log_softmax([0.0, -5000.0]), [0.0, -5000.0])
 
@@ -457,7 +467,8 @@ def test_binary_cross_entropy_equals_torch(batch, soft):
     )
     loss, grad = losses.binary_cross_entropy(logits, labels)
     assert isinstance(loss, float) and grad.shape == logits.shape
-    close(loss, expected[0])
+    # torch takes the difference of two numbers as large as the logits, and is off by their rounding.
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-15 * max(1, np.abs(logits).max()))
     close(grad, expected[1])
 
 
@@ -494,6 +505,13 @@ def test_probabilities_in_place_of_binary_logits_show_as_a_floor():
     """The symptom the docstring names: no probability, taken as a logit, makes a 0 cost less than log 2."""
     costs = [losses.binary_cross_entropy([p], [0])[0] for p in (0.0, 0.01, 0.5, 1.0)]
     assert min(costs) == costs[0] == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_binary_cross_entropy_keeps_the_digits_of_an_almost_certain_label(sign):
+    """Labels of 2^-53 and 1 - 2^-53: what is left of a logit of 10,000 is 1e-12, and exact."""
+    label = 2.0**-53 if sign < 0 else 1 - 2.0**-53
+    assert losses.binary_cross_entropy([sign * LARGEST], [label])[0] == LARGEST * 2.0**-53
 
 
 def test_binary_extremes():
