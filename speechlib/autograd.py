@@ -48,7 +48,7 @@ class Tensor:
     Raises
     ------
     TypeError
-        If the data are complex, or a Tensor already.
+        If the data are not real numbers: complex, text, or a Tensor already.
 
     Notes
     -----
@@ -68,11 +68,12 @@ class Tensor:
     __array_ufunc__ = None  # makes `array + tensor` come here instead of making an array of tensors
 
     def __init__(self, data, requires_grad: bool = False):
-        if isinstance(data, Tensor) or np.iscomplexobj(data):
+        array = np.asarray(data)
+        if array.dtype.kind not in "biuf":
             raise TypeError(
                 "data must be an array of real numbers; of a tensor t, Tensor(t.data) makes a constant"
             )
-        self.data = np.asarray(data, dtype=np.float64)
+        self.data = np.asarray(array, dtype=np.float64)
         self.grad = None
         self.requires_grad = requires_grad
         self._edges = ()  # of a result: (input, its share of a gradient, [(array, mark), ...]) for each input
