@@ -686,7 +686,7 @@ def test_no_recursion_however_deep(make):
 
 
 def test_what_a_tensor_cannot_hold():
-    for data in (np.ones(2) * 1j, 1j, [1j], np.ones(2, complex), Tensor([1.0])):
+    for data in (np.ones(2) * 1j, 1j, [1j], np.ones(2, complex), "2", None, Tensor([1.0]), [Tensor([1.0])]):
         with pytest.raises(TypeError, match=r"array of real numbers.*Tensor\(t\.data\) makes a constant"):
             Tensor(data)
 
