@@ -310,7 +310,8 @@ def step(draw, program, rng):
         line = f"t{i} {symbol} t{j}" + (", the divisor squared + 1" if symbol == "/" else "")
         program.add(line, lambda: binary(symbol, a, b), lambda: binary(symbol, a_torch, b_torch))
     elif kind == "constant":
-        shape = draw(st.sampled_from([None, (), a.shape, (2, *a.shape), (1,) * len(a.shape)]))
+        larger = (2, *a.shape)[-4:]  # one axis more, up to four
+        shape = draw(st.sampled_from([None, (), a.shape, larger, (1,) * len(a.shape)]))
         c = draw(st.sampled_from([2, -0.5])) if shape is None else rng.uniform(0.5, 2, shape)
         symbol, left = draw(st.sampled_from("+-*/")), draw(st.booleans())
         line = f"{c!r} {symbol} t{i}" if left else f"t{i} {symbol} {c!r}"
@@ -364,7 +365,9 @@ def step(draw, program, rng):
         lists = draw(st.booleans())  # or numbers: torch puts the axes of both together elsewhere than NumPy
         axes = a.shape[: draw(st.integers(0, len(a.shape)))]
         index = tuple(draw(one_index(n, lists)) for n in axes)
-        index = draw(st.sampled_from([index, (None, *index), (*index, Ellipsis)]))
+        index = draw(
+            st.sampled_from([index, (None, *index) if len(a.shape) < 4 else index, (*index, Ellipsis)])
+        )
         program.add(f"t{i}[{index}]", lambda: a[index], lambda: a_torch[index])
     elif kind == "power":
         exponent = draw(st.sampled_from([0, 1, 2, 3, -1, 0.5]))
@@ -381,14 +384,16 @@ def one_index(n, lists):
 
 def broadcast(a, b):
     try:
-        return len(np.broadcast_shapes(a, b)) <= 4
+        np.broadcast_shapes(a, b)
+        return True
     except ValueError:
         return False
 
 
 def multiply(a, b):
     try:
-        return np.matmul(np.zeros(a), np.zeros(b)).ndim <= 4
+        np.matmul(np.zeros(a), np.zeros(b))
+        return True
     except ValueError:
         return False
 
@@ -399,7 +404,7 @@ def not_near(x, kink):
     return not ((gap > 0) & (gap < 1e-6)).any()
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(program=programs(), seed=st.integers(0, 99))
 def test_random_programs_equal_torch(program, seed):
     for tensor, expected in program.pairs:
