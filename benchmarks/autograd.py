@@ -355,7 +355,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     gc.collect()
-    gc.freeze()  # the garbage collector need not look again at what five packages made when they were imported
+    gc.freeze()  # the garbage collector need not look at what five packages made when they were imported
     with threadpool_limits(1):
         measured = measure(options.repeats)
     setting = {
