@@ -390,8 +390,7 @@ def hinge(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _floats(z: np.ndarray) -> np.ndarray:
-    z = np.asarray(z)
-    return z.astype(np.complex128 if z.dtype.kind == "c" else np.float64, copy=False)
+    return np.asarray(z, dtype=np.complex128 if np.iscomplexobj(z) else np.float64)
 
 
 def _logarithms(z: np.ndarray) -> np.ndarray:

@@ -136,16 +136,27 @@ def test_gradients_of_entropy_and_divergence_by_complex_step():
     close(complex_step(lambda x: losses.kl_divergence(q, x), q), -np.ones(4))
 
 
+@pytest.mark.parametrize("h", [1e-3, -1e-3, -1e-100])
+def test_a_complex_step_may_be_large_or_negative(h):
+    """Only the real parts must be probabilities; also where the step starts from 0, the end of the range."""
+    p, q = np.array([0.4, 0.0, 0.6]), np.array([0.2, 0.3, 0.5])
+    derivative = complex_step(lambda x: losses.cross_entropy(p, x), q, h=h)
+    np.testing.assert_allclose(derivative, -p / q, rtol=1e-4)
+    close(complex_step(lambda x: losses.cross_entropy(x, q), p, h=h), -np.log(q))
+    with pytest.raises(ValueError, match="output of a softmax"):
+        losses.softmax_cross_entropy([[1.0, h * 1j]], [0])
+
+
 NOT_PROBABILITIES = [
-    (0.5, r"{} must have shape \(\.\.\., K\).* not \(\)"),
-    ([], r"{} must have shape .* not \(0,\)"),
-    (np.zeros((0, 3)), r"{} must have shape"),
-    ([1.2, -0.2], "{} must hold probabilities: not negative, with sum 1"),
-    ([0.5, 0.5 - 1e-5], "{} must hold probabilities"),
-    ([0.5, 0.5 + 1e-5], "{} must hold probabilities"),
-    ([[0.5, 0.5], [2.0, 3.0]], "{} must hold probabilities"),
-    ([0.5, np.nan], "the probabilities {} hold NaN"),
-    ([np.inf, 0.5], "the probabilities {} hold NaN"),
+    (0.5, r"^{} must have shape \(\.\.\., K\).* not \(\)"),
+    ([], r"^{} must have shape .* not \(0,\)"),
+    (np.zeros((0, 3)), r"^{} must have shape"),
+    ([1.2, -0.2], "^{} must hold probabilities: not negative, with sum 1"),
+    ([0.5, 0.5 - 1e-5], "^{} must hold probabilities"),
+    ([0.5, 0.5 + 1e-5], "^{} must hold probabilities"),
+    ([[0.5, 0.5], [2.0, 3.0]], "^{} must hold probabilities"),
+    ([0.5, np.nan], "^the probabilities {} hold NaN"),
+    ([np.inf, 0.5], "^the probabilities {} hold NaN"),
 ]
 
 
@@ -167,9 +178,9 @@ def test_sums_may_be_off_by_rounding():
 
 @pytest.mark.parametrize("function", [losses.kl_divergence, losses.cross_entropy])
 def test_distributions_are_not_stretched(function):
-    with pytest.raises(ValueError, match=r"p has shape \(2,\), q \(1, 2\): they must agree"):
+    with pytest.raises(ValueError, match=r"^p has shape \(2,\), q \(1, 2\): they must agree"):
         function([0.5, 0.5], [[0.5, 0.5]])
-    with pytest.raises(ValueError, match=r"p has shape \(1,\), q \(2,\)"):
+    with pytest.raises(ValueError, match=r"^p has shape \(1,\), q \(2,\)"):
         function([1.0], [0.5, 0.5])
 
 
@@ -265,7 +276,7 @@ def test_softmax_cross_entropy_equals_torch(batch, smoothing, soft, weighted, ze
         logits,
     )
     loss, grad = losses.softmax_cross_entropy(logits, labels, smoothing, weight)
-    assert isinstance(loss, float) and grad.shape == logits.shape and grad.dtype == np.float64
+    assert type(loss) is float and grad.shape == logits.shape and grad.dtype == np.float64
     close(loss, expected[0])
     close(grad, expected[1])
 
@@ -340,8 +351,8 @@ def test_a_certain_and_right_answer_costs_nothing():
         (1.0, [0, 1], r"not \(\)"),
         (np.ones((2, 3)), [0, 1], r"not \(2, 3\)"),
         ([1.0, -0.5, 1.0], [0, 1], "must not be negative; the smallest is -0.5"),
-        ([1.0, np.nan, 1.0], [0, 1], "the weights hold NaN or infinity"),
-        ([1.0, np.inf, 1.0], [0, 1], "the weights hold NaN or infinity"),
+        ([1.0, np.nan, 1.0], [0, 1], "^the weights hold NaN or infinity"),
+        ([1.0, np.inf, 1.0], [0, 1], "^the weights hold NaN or infinity"),
         ([0.0, 0.0, 0.0], [0, 1], "every class among these labels has weight 0"),
         ([0.0, 0.0, 1.0], [0, 1], "every class among these labels has weight 0"),
         ([0.0, 0.0, 1.0], [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], "every class among these labels has weight 0"),
@@ -415,10 +426,10 @@ def test_labels_of_any_integer_type(kind):
         (np.zeros((2, 3)), ["0", "1"], "integers from 0 to 2, not <U1"),
         (np.zeros((2, 3)), np.full((2, 3), 0.5), "with sum 1"),
         (np.zeros((2, 3)), [[1.5, -0.5, 0], [1, 0, 0]], "not negative"),
-        (np.zeros((2, 3)), [[np.nan, 0, 0], [1, 0, 0]], "labels hold NaN"),
-        ([[0, np.nan]], [0], "logits hold NaN or infinity"),
-        ([[0, np.inf]], [0], "logits hold NaN or infinity"),
-        ([[0, -np.inf]], [0], "logits hold NaN or infinity"),
+        (np.zeros((2, 3)), [[np.nan, 0, 0], [1, 0, 0]], "^labels hold NaN"),
+        ([[0, np.nan]], [0], "^logits hold NaN or infinity"),
+        ([[0, np.inf]], [0], "^logits hold NaN or infinity"),
+        ([[0, -np.inf]], [0], "^logits hold NaN or infinity"),
     ],
 )
 def test_softmax_cross_entropy_refuses(logits, labels, message):
@@ -466,7 +477,7 @@ def test_binary_cross_entropy_equals_torch(batch, soft):
         lambda z: F.binary_cross_entropy_with_logits(z, torch.tensor(labels, dtype=torch.float64)), logits
     )
     loss, grad = losses.binary_cross_entropy(logits, labels)
-    assert isinstance(loss, float) and grad.shape == logits.shape
+    assert type(loss) is float and grad.shape == logits.shape
     # torch takes the difference of two numbers as large as the logits, and is off by their rounding.
     np.testing.assert_allclose(loss, expected[0], rtol=1e-12, atol=1e-15 * max(1, np.abs(logits).max()))
     close(grad, expected[1])
@@ -523,13 +534,13 @@ def test_binary_extremes():
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
-        (np.zeros(3), np.zeros((3, 1)), r"logits has shape \(3,\), labels \(3, 1\)"),
+        (np.zeros(3), np.zeros((3, 1)), r"^logits has shape \(3,\), labels \(3, 1\)"),
         (np.zeros(3), 1.0, r"labels \(\)"),
         ([], [], "not be empty"),
         ([0.0, 0.0], [-1, 1], r"between -1 and 1; labels -1 and \+1 become 0 and 1 by"),
         ([0.0, 0.0], [0, 2], "between 0 and 1, not between 0 and 2"),
-        ([0.0], [np.nan], "labels hold NaN"),
-        ([np.inf], [1], "logits hold NaN or infinity"),
+        ([0.0], [np.nan], "^labels hold NaN"),
+        ([np.inf], [1], "^logits hold NaN or infinity"),
     ],
 )
 def test_binary_cross_entropy_refuses(logits, labels, message):
@@ -546,7 +557,7 @@ def test_mean_squared_error_equals_torch(shape):
     pred, target = rng.normal(size=shape), rng.normal(size=shape)
     expected = torch_gradient(lambda p: F.mse_loss(p, torch.tensor(target)), pred)
     loss, grad = losses.mean_squared_error(pred, target)
-    assert isinstance(loss, float) and np.shape(grad) == shape
+    assert type(loss) is float and np.shape(grad) == shape
     close(loss, expected[0])
     close(grad, expected[1])
     if shape:
@@ -556,11 +567,11 @@ def test_mean_squared_error_equals_torch(shape):
 @pytest.mark.parametrize(
     ("pred", "target", "message"),
     [
-        (np.zeros((3, 1)), np.zeros(3), r"pred has shape \(3, 1\), target \(3,\): they must agree"),
+        (np.zeros((3, 1)), np.zeros(3), r"^pred has shape \(3, 1\), target \(3,\): they must agree"),
         (np.zeros(3), 0.0, "they must agree"),
         ([], [], "not be empty"),
-        ([np.nan], [0.0], "pred hold NaN"),
-        ([0.0], [np.inf], "target hold NaN"),
+        ([np.nan], [0.0], "^pred hold NaN"),
+        ([0.0], [np.inf], "^target hold NaN"),
     ],
 )
 def test_mean_squared_error_refuses(pred, target, message):
@@ -589,7 +600,7 @@ def test_hinge_equals_scikit_learn(seed, n, scale):
     scores, labels = scale * rng.normal(size=n), rng.choice([-1, 1], size=n)
     labels[:2] = [-1, 1]  # scikit-learn takes a lone class +1 for the negative one
     loss, subgradient = losses.hinge(scores, labels)
-    assert isinstance(loss, float) and subgradient.shape == (n,)
+    assert type(loss) is float and subgradient.shape == (n,)
     close(loss, sklearn.metrics.hinge_loss(labels, scores))
     np.testing.assert_allclose(subgradient, -labels / n * (labels * scores < 1), rtol=1e-13)
 
@@ -619,6 +630,8 @@ def test_gradient_of_hinge_away_from_the_kink():
 
 def test_at_the_kink_the_subgradient_is_zero():
     assert losses.hinge([1.0, -1.0], [1, -1])[1].tolist() == [0.0, 0.0]
+    at_kink = complex_step(lambda s: losses.hinge(s, [1, -1])[0], np.array([1.0, -1.0]))
+    assert at_kink.tolist() == [0.0, 0.0]  # the same choice
     loss, subgradient = losses.hinge([LARGEST, -LARGEST], [1, 1])
     assert loss == (1 + LARGEST) / 2 and subgradient.tolist() == [0.0, -0.5]
 
@@ -627,13 +640,13 @@ def test_at_the_kink_the_subgradient_is_zero():
     ("scores", "labels", "message"),
     [
         ([0.5, 0.5], [0, 1], r"labels must be -1 or \+1, not 0; .* by 2 \* y - 1"),
-        ([0.5, 0.5], [1, 2], "not 2;"),
+        ([0.5, 0.5, 0.5, 0.5], [-1, 3, 2, 1], "not 3;"),
         ([0.5, 0.5], [True, False], "not 0;"),
-        (np.zeros(3), np.ones((3, 1)), r"scores has shape \(3,\), labels \(3, 1\): they must agree"),
+        (np.zeros(3), np.ones((3, 1)), r"^scores has shape \(3,\), labels \(3, 1\): they must agree"),
         (np.zeros(3), 1, "they must agree"),
         ([], [], "not be empty"),
-        ([np.nan], [1], "scores hold NaN"),
-        ([0.0], [np.nan], "labels hold NaN"),
+        ([np.nan], [1], "^scores hold NaN"),
+        ([0.0], [np.nan], "^labels hold NaN"),
     ],
 )
 def test_hinge_refuses(scores, labels, message):
