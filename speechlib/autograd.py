@@ -317,7 +317,7 @@ def check_gradients(fn: Callable[..., Tensor], *arrays: np.ndarray) -> float:
     >>> error < 1e-8
     True
     """
-    tensors = [Tensor(np.array(array, dtype=np.float64), requires_grad=True) for array in arrays]
+    tensors = [Tensor(np.array(array), requires_grad=True) for array in arrays]
     result = fn(*tensors)
     if not tensors or not isinstance(result, Tensor) or result.data.size != 1:
         raise ValueError("fn must take at least one Tensor and return one with one number: .sum() the result")
@@ -394,7 +394,7 @@ def _unsummed(g, source, axis, keepdims):
 def _by_left(g, a, b):
     # C = A B has the gradient G B^T by A. (A vector on the left is a matrix of one row, on the right of one
     # column.)
-    if a.ndim == b.ndim == 2:
+    if b.ndim == 2:
         return g @ b.T
     g, a2, b2 = _matrices(g, a, b)
     return _fold(g @ b2.swapaxes(-1, -2), a2.shape).reshape(a.shape)
