@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +103,12 @@ def test_negation():
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, -1, -2, 0.5, -1.5, 2.0, 0.0, np.float64(2.5), np.int64(2)])
 def test_powers(exponent):
     compare(lambda t: t**exponent, np.abs(normal(2, 3)) + 0.3, theirs=lambda t: t ** float(exponent))
+
+
+def test_the_power_zero_is_constant_even_at_infinity():
+    x = parameter([np.inf, 0.0, -2.0])
+    (x**0).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3])
@@ -521,6 +528,12 @@ def test_a_fused_loss_passes_its_gradient_in():
     close(w.grad, other.grad)
 
 
+def test_gradients_that_are_passed_may_be_whole_numbers():
+    x = parameter([1.0, 2.0])
+    x.backward([1, 2])
+    assert x.grad.dtype == np.float64 and x.grad.tolist() == [1, 2]
+
+
 # ---- what a Tensor is
 
 
@@ -531,6 +544,11 @@ def test_data_are_float64_and_not_copied():
     for data in (2, [1, 2], np.ones(2, np.float32), np.array([True]), [[1.5]]):
         assert Tensor(data).data.dtype == np.float64 and type(Tensor(data).data) is np.ndarray
     assert Tensor([[1, 2]]).shape == (1, 2)
+
+
+def test_a_misspelled_attribute_is_refused():
+    with pytest.raises(AttributeError):
+        Tensor(1.0).gradient = None
 
 
 def test_repr():
@@ -654,6 +672,15 @@ def test_gradients_share_no_memory():
     assert not np.shares_memory(a.grad, seed) and not np.shares_memory(a.grad, a.data)
 
 
+def test_as_many_paths_as_two_to_the_hundred():
+    """Each tensor is visited once, however many ways lead to it."""
+    y = x = parameter(1.0)
+    for _ in range(100):
+        y = y + y
+    y.backward()
+    assert x.grad == 2.0**100
+
+
 # ---- depth
 
 DEPTH = 100_000
@@ -685,6 +712,55 @@ def test_no_recursion_however_deep(make):
     del y
     gc.collect()
     assert x.data == 1.0
+
+
+# ---- memory: a copy for nothing costs as much time as some of the products
+
+
+def peak(run):
+    """The most bytes that `run` held at a time."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        result = run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        del result
+
+
+@pytest.mark.parametrize(
+    "fn, most",
+    [
+        (lambda w: normal(2, 400) @ w, 1.5),
+        (lambda w: w @ normal(300, 2), 1.5),
+        (lambda w: (w + 1.0) + 1.0, 1.5),
+        (lambda w: sum(normal(2, 400) @ w for _ in range(5)), 2.5),
+        (lambda w: sum(normal(2, 400) @ w for _ in range(5)).sum() + w, 2.5),
+    ],
+    ids=["right of a product", "left of a product", "sums", "often", "often, beside a part that is not ours"],
+)
+def test_a_backward_pass_holds_a_gradient_and_one_part_of_it(fn, most):
+    w = parameter(np.ones((400, 300)))
+    loss = fn(w).sum()
+    assert peak(loss.backward) < most * w.data.nbytes
+
+
+def test_a_weight_used_by_a_whole_batch_gets_its_gradient_in_one_product():
+    w = parameter(np.ones((100, 80)))
+    loss = (normal(60, 5, 100) @ w).sum()
+    assert peak(loss.backward) < 10 * w.data.nbytes  # not 60, one for each part of the batch
+
+
+def test_a_transposed_array_is_watched_without_a_copy():
+    w, c = parameter(np.ones((300, 400))), np.ones((400, 300)).T
+    assert peak(lambda: w * c) < 1.5 * c.nbytes
+
+
+def test_what_nobody_can_write_into_is_not_watched():
+    y = parameter(normal(3, 3)) + 1.0
+    for result in (y * y, y @ y, y / y, y.log(), y**2, y.max()):
+        assert all(watched == [] for *_, watched in result._edges)
 
 
 # ---- what is refused
@@ -1026,6 +1102,13 @@ def test_check_gradients_when_an_input_is_not_used():
 def test_check_gradients_compares_a_tiny_gradient_with_the_largest():
     """Beside a gradient of 1e12 in size, rounding alone makes differences of one of 1e-3."""
     assert check_gradients(lambda a, b: (a * a).sum() + (b * 1e-3).sum(), 1e6 + normal(3), normal(2)) < 1e-1
+
+
+def test_check_gradients_notices_what_is_small():
+    """Small in itself, or beside the gradient of another array."""
+    wrong = with_gradient(np.sin, lambda g, x: 2 * g * np.cos(x))
+    assert check_gradients(lambda a: (wrong(a) * 1e-6).sum(), normal(3)) > 0.1
+    assert check_gradients(lambda a, b: (wrong(a) * 1e-3).sum() + b.sum(), normal(3), normal(2)) > 0.1
 
 
 def test_check_gradients_takes_a_gradient_of_zero():
