@@ -1,5 +1,6 @@
 """One self-check an exercise, in one module a chapter. Each prints a verdict and, where wrong, one hint."""
 
+from .backpropagation import *  # noqa: F403
 from .cross_entropy import *  # noqa: F403
 from .gradient_descent import *  # noqa: F403
 from .sound import *  # noqa: F403
