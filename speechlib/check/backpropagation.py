@@ -157,7 +157,7 @@ def _nudged(answer, x):
         if isinstance(at, Tensor) or np.shape(at) != x.shape:
             raise ValueError(f"f was called with an array of shape {np.shape(at)}, and x has {x.shape}")
         asked.append(np.array(at, dtype=float))
-        return float(np.sum(rise * np.sin(2 * asked[-1])) + np.prod(1 + 0.1 * asked[-1]))
+        return float(100 + np.sum(rise * np.sin(2 * asked[-1])) + np.prod(1 + 0.1 * asked[-1]))
 
     product = np.prod(1 + 0.1 * x)
     right = 2 * rise * np.cos(2 * x) + 0.1 * product / (1 + 0.1 * x)
@@ -179,7 +179,7 @@ def _nudged(answer, x):
         return "x is left changed: every nudge must be taken back before the next."
     moved = [at - x for at in asked if not np.array_equal(at, x)]
     if not moved:
-        return "f was never asked anywhere but at x. Nudge x and see what changes."
+        return "f was never asked anywhere but at x: no nudge, or one so small that x + h is x."
     if x.size > 1 and all(np.count_nonzero(step) > 1 for step in moved):
         return (
             f"For x of shape {x.shape} you move several entries at once. A derivative by one entry is "
@@ -200,20 +200,17 @@ def _nudged(answer, x):
     steps = [step.ravel()[np.abs(step).argmax()] for step in moved]
     h = max(map(abs, steps))
     error = np.abs(got - right).max() / size
-    if np.allclose(got, right, rtol=0, atol=0.5 * size):
-        if min(steps) > 0 or max(steps) < 0:
-            return (
-                f"You nudge to one side only, and the error, {error:.0e}, is proportional to h. To both "
-                "sides that part of it cancels."
-            )
-        if h > 1e-4:
-            return f"h = {h:.0e} is too large: the error is {error:.0e}, and goes with h²."
-        if h < 1e-7:
-            return f"h = {h:.0e} is too small: rounding eats the difference, and the error is {error:.0e}."
-    if np.allclose(got * h, right * h * 2, rtol=1e-3) or np.allclose(got, 2 * h * right, rtol=1e-3):
+    if np.allclose(got, right, rtol=0, atol=0.5 * size) and (min(steps) > 0 or max(steps) < 0):
+        return (
+            f"You nudge to one side only, and are off by {error:.0e}: a larger h makes it worse, a smaller "
+            "one leaves rounding. To both sides the larger part of the error cancels."
+        )
+    if h < 1e-7:
+        return f"h = {h:.0e} is too small: rounding eats the difference, and the error is {error:.0e}."
+    if np.allclose(got, 2 * h * right, rtol=1e-3, atol=1e-4 * h * size):
         return "That is the difference. It has to be divided by how far the two points lie apart."
-    if h < 1e-12:
-        return f"h = {h:.0e} is too small: x + h is x."
+    if h > 1e-4 and error < 0.5:
+        return f"h = {h:.0e} is too large: the error is {error:.0e}, and goes with h²."
     return f"It differs from the gradient by {error:.0e} of it, where 1e-7 is asked."
 
 
