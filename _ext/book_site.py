@@ -154,7 +154,7 @@ class Timings(Collected):
 
 
 class Scoreboard(Collected):
-    """`{scoreboard}`: the stored run of benchmarks/scoreboard.py, as two tables."""
+    """`{scoreboard}`: the stored run of benchmarks/scoreboard.py, as tables."""
 
     def collect(self):
         stored = json.loads((ROOT / "benchmarks/results/scoreboard.json").read_text(encoding="utf-8"))
@@ -170,10 +170,22 @@ class Scoreboard(Collected):
         ]
         caption = f"Accuracy in percent, with 95 % Wilson intervals; stored run of {stored['date'][:10]}"
         alone = "FSDD: each speaker after training on the other five, speaker’s mean removed (percent)"
-        return [
+        tables = [
             self.table(["measured on", *recognizers], measures, caption),
             self.table(["left out", *recognizers], people, alone),
         ]
+        for row in stored["rows"]:
+            by_seed = row["test_by_seed"]
+            if by_seed:
+                each = zip(by_seed["utterance"], by_seed["speaker"], strict=True)
+                seeds = [
+                    [str(seed), *(f"{100 * accuracy:.1f}" for accuracy in both)]
+                    for seed, both in enumerate(each)
+                ]
+                heads = ["seed", "test", "test, speaker’s mean removed"]
+                title = f"{row['recognizer']}: other random weights (percent)"
+                tables.append(self.table(heads, seeds, title))
+        return tables
 
 
 def only_ours(app, pagename, templatename, context, doctree):
