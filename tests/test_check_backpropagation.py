@@ -459,7 +459,7 @@ WRONG = [
     (check.train_network, loop(times=-1), "It climbs"),
     (check.train_network, loop(times=1 / 3), "0.333 times the right length"),
     (check.train_network, loop(decay=True), "The first step is right, the next ones are not"),
-    (check.train_network, loop(batch=lambda n: np.arange(20)), "neither the right one nor"),
+    (check.train_network, loop(batch=lambda n: np.arange(20)), "neither the right loop nor"),
     (check.train_network, loop("start", times=-1), "the same weights"),
 ]  # fmt: skip
 

@@ -554,7 +554,7 @@ def train_network(answer):
     factor = ours @ theirs / (ours @ ours)
     if not np.allclose(theirs, factor * ours, rtol=1e-6, atol=1e-9):
         return (
-            "The first step is neither the right one nor what the five bugs make of it. Draw W1 first, then "
+            "This is neither the right loop nor what the five bugs make of it. Draw W1 first, then "
             "W2, then the batches, one a step, as the stub does. What else have you changed?"
         )
     if math.isclose(factor, 1, rel_tol=1e-6):
