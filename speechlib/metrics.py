@@ -18,7 +18,7 @@ class Calibration(NamedTuple):
     count: np.ndarray
     """[shape=(bins,), int] The number of utterances."""
     error: float
-    """The expected calibration error: the mean over all utterances of their bin's `abs(confidence - accuracy)`."""
+    """The expected calibration error: the mean of `abs(confidence - accuracy)` over the utterances' bins."""
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:
