@@ -151,9 +151,10 @@ def per_layer(grads: list[np.ndarray], max_norm: float) -> list[float]:
     """
     _threshold("max_norm", max_norm)
     grads, _ = _measured(grads)
-    norms = [_norm(grad).item() for grad in grads]
-    for grad, norm in zip(grads, norms, strict=True):
-        _shorten([grad], norm, max_norm)
+    norms = []
+    for grad in grads:
+        norms.append(_norm(grad).item())
+        _shorten([grad], norms[-1], max_norm)
     return norms
 
 
@@ -229,12 +230,11 @@ def adaptive(
         raise ValueError("a parameter holds NaN or infinity: go back to the last one saved that did not")
     clipped = units = 0
     for param, grad in zip(params, grads, strict=True):
-        axes = None if grad.ndim < 2 else tuple(np.delete(np.arange(grad.ndim), unit_axis).tolist())
+        axes = None if grad.ndim < 2 else tuple(np.delete(np.arange(grad.ndim), unit_axis))
         allowed = clipping * np.maximum(_norm(param, axes), eps)
         norms = _norm(grad, axes)
-        too_long = norms > allowed
-        grad *= np.where(too_long, allowed / np.where(too_long, norms, 1.0), 1.0)  # 1.0: never divides by 0
-        clipped += int(np.count_nonzero(too_long))
+        grad *= allowed / np.maximum(norms, allowed)  # exactly 1 for a unit that is not too long
+        clipped += int(np.count_nonzero(norms > allowed))
         units += norms.size
     return clipped / max(units, 1)
 

@@ -326,6 +326,8 @@ def test_adaptive_leaves_a_gradient_at_the_border():
     w, g = np.array([3.0, 4.0]), np.array([3.0, 4.0])
     assert clip.adaptive([w], [g], clipping=1.0) == 0.0
     assert np.array_equal(g, [3.0, 4.0])
+    assert clip.adaptive([w], [g], clipping=0.5) == 1.0  # one unit, clipped
+    assert np.array_equal(g, [1.5, 2.0])
 
 
 @given(gradients(), st.integers(0, 2**32 - 1))
@@ -472,6 +474,12 @@ def test_defaults():
 def test_before_the_first_step():
     for clipper in (Percentile(), Median(), ZScore()):
         assert (clipper.threshold, clipper.fraction, len(clipper.history)) == (math.inf, 0.0, 0)
+
+
+def test_the_first_step_may_be_clipped():
+    clipper = Median(0.5)
+    assert run(clipper, [4.0])[1] == pytest.approx([2.0])
+    assert (clipper.fraction, clipper.threshold) == (1.0, 2.0)
 
 
 def test_median_lets_through_what_is_usual_and_is_not_moved_by_an_outlier():
@@ -682,6 +690,9 @@ def test_a_generator_of_arrays_will_do():
     expected = copies(grads)
     assert clip.by_norm((grad for grad in grads), 1.0) == clip.by_norm(expected, 1.0)
     assert same(grads, expected)
+    params = random_arrays(1)
+    clip.adaptive(iter(params), iter(grads)), clip.adaptive(params, expected)
+    assert same(grads, expected)
 
 
 @pytest.mark.parametrize("value", [0, -1.0, math.nan, -math.inf, "1", None, 1j, [1.0]])
@@ -699,7 +710,7 @@ def test_a_generator_of_arrays_will_do():
 )
 def test_a_threshold_must_be_above_zero(name, call, value):
     g = np.array([3.0, 4.0])
-    with pytest.raises(ValueError, match=f"{name} must be a number above 0, not "):
+    with pytest.raises(ValueError, match=f"^{name} must be a number above 0, not "):
         call([g], value)
     assert np.array_equal(g, [3.0, 4.0])
 
