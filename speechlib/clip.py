@@ -410,7 +410,7 @@ class Median(Clipper):
 
     * In its norm, each array is weighted by the root mean square of its parameters.
     * The threshold is set anew every 100 steps, and before that at steps 10, 20 and 40, doubled.
-    * Of an even number of norms it takes the upper of the two in the middle.
+    * Of 100 sorted norms it takes the 51st; here the median is the mean of the 50th and the 51st.
     * A gradient with NaN or infinity is set to 0, and the momentum carries on; a median that is not finite
       stops the training.
 

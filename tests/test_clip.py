@@ -330,6 +330,13 @@ def test_adaptive_leaves_a_gradient_at_the_border():
     assert np.array_equal(g, [1.5, 2.0])
 
 
+def test_adaptive_measures_each_unit_in_its_own_size():
+    w = np.array([[3e200, 3e-200], [4e200, 4e-200]])
+    g = w.copy()
+    clip.adaptive([w], [g], eps=1e-300)
+    assert g == pytest.approx(0.01 * w, rel=ROUNDING, abs=0)
+
+
 @given(gradients(), st.integers(0, 2**32 - 1))
 def test_adaptive_is_bounded_and_idempotent(grads, seed):
     assume(all(grad.ndim < 3 for grad in grads))
