@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -583,3 +584,528 @@ def test_what_divides_by_the_gradients_length_does_not_see_their_scale(name, pow
         ours.step(step)
         scaled.step([grad * 2.0**power for grad in step])
     assert furthest(ours.params, scaled.params) < 1e-12
+
+
+# ---- Subgradient
+
+
+def worst(x):
+    """f(x) = max(|x_1|, 3 |x_2|), whose minimum is 0: value and one subgradient."""
+    heights = np.abs(x) * [1.0, 3.0]
+    i = heights.argmax()
+    return heights[i], np.eye(2)[i] * np.sign(x[i]) * [1.0, 3.0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    start=st.tuples(st.floats(-3, 3), st.floats(-3, 3)), lr=st.floats(0.05, 2.0), steps=st.integers(1, 300)
+)
+def test_best_and_average_keep_the_subgradient_bound(start, lr, steps):
+    """Nesterov (2018), section 3.2.3: both are at most (R² + G² sum a²) / (2 sum a) above the minimum."""
+    x = np.array(start)
+    optimizer = optim.Subgradient([x], lr=lr)
+    sizes = lr / np.sqrt(np.arange(1, steps + 1))
+    points, values = [], []
+    for _ in range(steps):
+        value, g = worst(x)
+        points.append(x.copy())
+        values.append(value)
+        optimizer.step([g], value=value)
+    bound = (np.sum(np.square(start)) + 9 * np.sum(sizes**2)) / (2 * np.sum(sizes))
+    assert optimizer.best_value == min(values) <= bound + 1e-12
+    np.testing.assert_array_equal(optimizer.best[0], points[int(np.argmin(values))])
+    np.testing.assert_allclose(
+        optimizer.average[0], np.average(points, axis=0, weights=sizes), rtol=0, atol=1e-12
+    )
+    assert worst(optimizer.average[0])[0] <= bound + 1e-12
+
+
+def test_single_subgradient_steps_climb_and_the_best_value_converges():
+    x = np.array([0.3])
+    optimizer = optim.Subgradient([x], lr=1.0)
+    values = []
+    for _ in range(10_000):
+        values.append(abs(x[0]))
+        optimizer.step([np.sign(x)], value=values[-1])
+    assert np.sum(np.diff(values) > 0) > 100  # this is not a descent method
+    assert optimizer.best_value < 1e-3
+    assert max(values[-100:]) < 0.02  # the steps have become small
+
+
+def test_best_and_average_before_the_first_step_and_without_values():
+    x = np.array([2.0])
+    optimizer = optim.Subgradient([x], lr=1.0)
+    assert optimizer.best_value == np.inf
+    for point in (optimizer.best, optimizer.average):
+        assert point[0] == 2.0 and point[0] is not x
+    optimizer.step([np.ones(1)])
+    assert optimizer.best_value == np.inf and optimizer.best[0] == 1.0 and optimizer.average[0] == 2.0
+    optimizer.step([np.ones(1)], value=np.float64(5.0))
+    optimizer.step([np.ones(1)], value=5.0)  # no better: the first one stays
+    assert optimizer.best_value == 5.0 and type(optimizer.best_value) is float and optimizer.best[0] == 1.0
+    optimizer.best[0][...], optimizer.average[0][...] = 7.0, 7.0  # these are copies
+    assert optimizer.best[0] == 1.0 and optimizer.average[0] < 2.0
+    again = optim.Subgradient([x], lr=0.5)
+    again.load_state_dict(optimizer.state_dict())
+    assert again.best_value == 5.0 and again.best == optimizer.best and again.average == optimizer.average
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.ones(1), "low"])
+def test_a_value_that_is_none_changes_nothing(value):
+    x = np.array([2.0])
+    optimizer = optim.Subgradient([x], lr=1.0)
+    with pytest.raises(ValueError, match="value must be a finite number, not .*; no parameter was changed"):
+        optimizer.step([np.ones(1)], value=value)
+    assert x[0] == 2.0 and optimizer.steps == 0
+    with pytest.raises(ValueError, match="NaN"):
+        optimizer.step([np.array([np.nan])], value=1.0)
+    assert optimizer.best_value == np.inf and optimizer.average[0] == 2.0 and optimizer.state == {}
+
+
+# ---- one rule and another
+
+
+def walk(make, start, grads):
+    params = copy.deepcopy(start)
+    optimizer = make(params)
+    for grad in grads:
+        optimizer.step(grad)
+    return params, optimizer
+
+
+def test_rules_meet_where_they_should():
+    rng = np.random.default_rng(11)
+    start, grads = arrays(rng), gradients(rng, SHAPES, 10)
+
+    def same(a, b, tolerance=1e-12):
+        assert furthest(walk(a, start, grads)[0], walk(b, start, grads)[0]) < tolerance
+
+    # AdamW and Adam differ in the decay alone
+    same(partial(optim.AdamW, weight_decay=0), optim.Adam)
+    # with nothing averaged, Adam and Lion are the sign of the gradient
+    same(partial(optim.Adam, lr=0.1, betas=(0, 0), eps=1e-300), partial(optim.Lion, lr=0.1, betas=(0, 0)))
+    # without momentum, schedule-free SGD moves its z by SGD, and takes the gradient there
+    same(partial(optim.ScheduleFree, lr=0.1, momentum=0), partial(optim.GradientDescent, lr=0.1))
+    # Adagrad's first step and Adam's
+    grads = grads[:1]
+    same(partial(optim.Adagrad, lr=0.1), partial(optim.Adam, lr=0.1, eps=1e-12), 1e-8)
+
+
+def test_centered_rmsprop_survives_rounding():
+    """A gradient that never changes has no variance; torch takes the root of a negative number there."""
+    x = np.zeros(50)
+    grad = np.random.default_rng(12).normal(size=50)
+    optimizer = optim.RMSprop([x], alpha=0.3, centered=True)
+    for _ in range(200):
+        optimizer.step([grad])
+    assert np.isfinite(x).all()
+    memory = {name: a[0] for name, a in optimizer.state.items()}
+    assert (memory["square_avg"] - memory["grad_avg"] ** 2 < 0).any()  # it does happen here
+
+
+def test_large_gradients_are_not_mistaken_for_infinite_ones():
+    x = np.zeros(2)
+    optim.GradientDescent([x], lr=1e-200).step([np.array([1e200, -1e200])])
+    assert x.tolist() == [-1.0, 1.0]
+
+
+def test_whole_numbers_are_gradients():
+    x = np.zeros(2)
+    optim.Adam([x], lr=0.1).step([np.array([3, -(2**62)])])
+    np.testing.assert_allclose(x, [-0.1, 0.1])
+
+
+def test_adamw_decays_before_it_steps():
+    x = np.array([2.0])
+    optim.AdamW([x], lr=0.1, weight_decay=0.5).step([np.array([3.0])])
+    assert x[0] == pytest.approx(2.0 * 0.95 - 0.1)
+
+
+def test_lion_moves_every_entry_by_the_step_size():
+    rng = np.random.default_rng(13)
+    x = np.zeros(100)
+    optimizer = optim.Lion([x], lr=0.25)
+    for _ in range(5):
+        before = x.copy()
+        optimizer.step([rng.normal(size=100)])
+        assert (np.abs(x - before) == 0.25).all()
+
+
+# ---- Adafactor and Muon
+
+
+def test_adafactor_remembers_a_row_and_a_column():
+    params = [np.ones((30, 20)), np.ones((2, 5, 3)), np.ones(7), np.ones(())]
+    optimizer = optim.Adafactor(params)
+    optimizer.step([np.ones_like(param) for param in params])
+    shapes = {name: [a.shape for a in memory] for name, memory in optimizer.state.items()}
+    assert shapes == {
+        "row_var": [(30, 1), (2, 5, 1), (0,), (0,)],
+        "col_var": [(1, 20), (2, 1, 3), (0,), (0,)],
+        "variance": [(0,), (0,), (7,), ()],
+    }
+
+
+def test_adafactor_is_exact_for_squares_of_rank_one():
+    """Where the squares are a product of rows and columns, nothing is lost: one step is the sign."""
+    rng = np.random.default_rng(14)
+    w = np.ones((4, 3))
+    grad = np.outer(rng.normal(size=4), rng.normal(size=3))
+    optim.Adafactor([w], lr=0.5).step([grad])
+    np.testing.assert_allclose(w, 1 - 0.5 * np.sign(grad), rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 8),
+    columns=st.integers(1, 8),
+    seed=st.integers(0, 2**32 - 1),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_newton_schulz_keeps_the_singular_vectors_and_levels_the_values(rows, columns, seed, dtype):
+    rng = np.random.default_rng(seed)
+    k = min(rows, columns)
+    u, _ = np.linalg.qr(rng.normal(size=(rows, k)))
+    v, _ = np.linalg.qr(rng.normal(size=(columns, k)))
+    values = rng.uniform(0.3, 1.0, size=k) * 10.0 ** rng.uniform(-3, 3)
+    x = optim.newton_schulz((u * values) @ v.T, dtype=dtype)
+    assert x.shape == (rows, columns) and x.dtype == np.float64
+    along = u.T @ x @ v
+    np.testing.assert_allclose(along - np.diag(np.diag(along)), 0, atol=1e-5 if dtype == "float32" else 1e-12)
+    assert (np.diag(along) > 0.65).all() and (np.diag(along) < 1.21).all()
+    s = values / np.linalg.norm(values)
+    for _ in range(5):
+        s = 3.4445 * s - 4.775 * s**3 + 2.0315 * s**5
+    np.testing.assert_allclose(np.diag(along), s, atol=1e-5 if dtype == "float32" else 1e-12)
+    polar = optim.newton_schulz((u * values) @ v.T, coefficients=(2, -1.5, 0.5), steps=25, dtype=dtype)
+    np.testing.assert_allclose(polar, u @ v.T, atol=1e-5 if dtype == "float32" else 1e-10)
+
+
+def test_newton_schulz_of_extreme_matrices():
+    assert not optim.newton_schulz(np.zeros((2, 3))).any()
+    # float32 has no 1e60: the norm is divided out before
+    np.testing.assert_allclose(
+        optim.newton_schulz(1e60 * np.eye(2)), optim.newton_schulz(np.eye(2)), rtol=1e-6
+    )
+    # below eps the matrix is divided by eps: half of that leaves norm 1/2
+    half = optim.newton_schulz(np.eye(1) * 0.5e-7, steps=1, dtype="float64")
+    assert half[0, 0] == pytest.approx(3.4445 / 2 - 4.775 / 8 + 2.0315 / 32, rel=1e-12)
+    wide = np.random.default_rng(15).normal(size=(2, 5))
+    np.testing.assert_allclose(optim.newton_schulz(wide).T, optim.newton_schulz(wide.T), rtol=0, atol=1e-6)
+
+
+def test_muon_uses_single_precision_unless_told():
+    rng = np.random.default_rng(16)
+    start, grads = arrays(rng, MATRICES), gradients(rng, MATRICES, 10)
+    single, optimizer = walk(partial(optim.Muon, lr=0.02), start, grads)
+    double = walk(partial(optim.Muon, lr=0.02, ns_dtype="float64"), start, grads)[0]
+    assert optimizer.ns_dtype == "float32"
+    assert 1e-9 < furthest(single, double) < 1e-5
+
+
+def test_muon_leaves_to_adamw_what_is_not_a_matrix():
+    rng = np.random.default_rng(17)
+    start, grads = arrays(rng), gradients(rng, SHAPES, 10)
+    settings = dict(weight_decay=0.3, betas=(0.8, 0.9))
+    make = partial(optim.Muon, lr=0.02, adamw=(2,), adamw_factor=0.25, **settings)
+    params, optimizer = walk(make, start, grads)
+    adamw = walk(partial(optim.AdamW, lr=0.005, **settings), start, grads)[0]
+    muon = walk(partial(optim.Muon, lr=0.02, weight_decay=0.3), start, grads)[0]
+    assert [optimizer.is_matrix(i) for i in range(6)] == [False, True, False, False, True, False]
+    for i, (ours, a, b) in enumerate(zip(params, adamw, muon, strict=True)):
+        np.testing.assert_allclose(ours, b if i in (1, 4) else a, rtol=0, atol=1e-14)
+    shapes = {name: [a.shape for a in memory] for name, memory in optimizer.state.items()}
+    matrices = [(0,), (2, 4), (0,), (0,), (1, 1), (0,)]
+    others = [(3,), (0,), (5, 3), (), (0,), (2, 3, 4)]
+    assert shapes == {"momentum": matrices, "exp_avg": others, "exp_avg_sq": others}
+    defaults = optim.Muon([np.zeros(2)])
+    assert defaults.betas == (0.9, 0.999) and defaults.adamw_factor == 1.0 and defaults.adamw == ()
+
+
+def test_muon_takes_a_kernel_as_a_view():
+    kernel = np.zeros((4, 2, 3))
+    optim.Muon([kernel.reshape(4, -1)], lr=1.0).step([np.eye(4, 6)])
+    assert np.linalg.svd(kernel.reshape(4, -1), compute_uv=False).min() > 0.6
+
+
+# ---- averages
+
+
+def by_torch_average(points, decay):
+    swa = torch.optim.swa_utils
+    module = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(p)) for p in points[0]])
+    multi = None if decay is None else swa.get_ema_multi_avg_fn(decay)
+    averaged = swa.AveragedModel(module, multi_avg_fn=multi)
+    for point in points:
+        with torch.no_grad():
+            for param, value in zip(module, point, strict=True):
+                param.copy_(torch.tensor(value))
+        averaged.update_parameters(module)
+    return [param.detach().numpy() for param in averaged.module]
+
+
+@pytest.mark.parametrize("decay", [None, 0.0, 0.9, 0.999])
+def test_averages_equal_torch(decay):
+    rng = np.random.default_rng(18)
+    points = [arrays(rng) for _ in range(50)]
+    params = arrays(rng)
+    ours = optim.Average(params, decay=decay)
+    assert furthest(ours.average, params) == 0 and ours.updates == 0
+    for k, point in enumerate(points, 1):
+        for param, value in zip(params, point, strict=True):
+            param[...] = value
+        ours.update()
+        if k == 1:
+            assert furthest(ours.average, point) == 0  # what was there before counts for nothing
+        if k == 20:
+            saved = ours.state_dict()
+    assert furthest(ours.average, by_torch_average(points, decay)) < 1e-12
+    if decay is None:
+        means = [np.mean([p[i] for p in points], axis=0) for i in range(len(SHAPES))]
+        assert furthest(ours.average, means) < 1e-12
+    # the rest of the way once more, from what was saved
+    again = optim.Average(params, decay=0.5)
+    again.load_state_dict(saved)
+    for point in points[20:]:
+        for param, value in zip(params, point, strict=True):
+            param[...] = value
+        again.update()
+    assert again.updates == ours.updates == 50
+    assert furthest(again.average, ours.average) == 0
+    assert furthest(saved["average"], ours.average) > 0 or decay == 0.0
+
+
+def test_averages_are_copies_and_only_read_the_parameters():
+    x = np.array([1.0, 3.0])
+    ours = optim.Average([x])
+    ours.update()
+    ours.average[0][...] = 7.0
+    assert ours.average[0].tolist() == [1.0, 3.0] and x.tolist() == [1.0, 3.0]
+    x += 2.0
+    assert ours.average[0].tolist() == [1.0, 3.0]
+
+
+def test_averages_refuse():
+    for decay in (1.0, -0.1, np.nan):
+        with pytest.raises(ValueError, match="decay must"):
+            optim.Average([np.zeros(2)], decay=decay)
+    with pytest.raises(ValueError, match="a list of arrays"):
+        optim.Average(np.zeros(2))
+    ours = optim.Average([np.zeros(2)], decay=0.5)
+    with pytest.raises(ValueError, match=r"the saved average has the shapes \[\(3,\)\], this model needs"):
+        ours.load_state_dict(optim.Average([np.zeros(3)]).state_dict())
+    assert ours.decay == 0.5
+
+
+def test_averages_lie_lower_where_gradients_are_noisy():
+    """x² / 2 with noise of standard deviation 1: each average against the points it is of."""
+    rng = np.random.default_rng(19)
+    x = np.zeros(500)  # 500 runs at once
+    optimizer = optim.GradientDescent([x], lr=0.5)
+    mean, recent = optim.Average([x]), optim.Average([x], decay=0.95)
+    for _ in range(200):
+        optimizer.step([x + rng.normal(size=500)])
+        mean.update()
+        recent.update()
+    assert np.var(x) == pytest.approx(1 / 3, rel=0.25)  # lr / (2 - lr)
+    assert np.var(recent.average[0]) < np.var(x) / 5
+    assert np.var(mean.average[0]) < np.var(recent.average[0]) / 3
+
+
+@pytest.mark.parametrize("name", ["ScheduleFree", "ScheduleFreeAdamW"])
+def test_the_average_is_what_the_authors_package_evaluates(name):
+    rule = OPTIMIZERS[name]
+    rng = np.random.default_rng(20)
+    start, grads = arrays(rng), gradients(rng, SHAPES, 50)
+    kwargs = dict(weight_decay=0.1, warmup_steps=5)
+    params, ours = walk(partial(rule.make, lr=0.05, **kwargs), start, grads)
+    list(rule.reference(start, grads, [0.05] * 50, **kwargs))
+    assert furthest(ours.average, by_torch.evaluated) < 1e-10
+    # y lies between z and x
+    for y, z, x in zip(params, ours.state["z"], ours.average, strict=True):
+        np.testing.assert_allclose(y, 0.1 * z + 0.9 * x, rtol=0, atol=1e-12)
+    ours.average[0][...] = 7.0
+    assert not (ours.average[0] == 7.0).any()
+
+
+def test_schedule_free_averages_all_z_evenly():
+    rng = np.random.default_rng(21)
+    y, points = np.zeros(3), []
+    optimizer = optim.ScheduleFree([y], lr=0.1)
+    assert optimizer.average[0].tolist() == [0, 0, 0] and optimizer.average[0] is not y
+    for _ in range(20):
+        optimizer.step([rng.normal(size=3)])
+        points.append(optimizer.state["z"][0].copy())
+        np.testing.assert_allclose(optimizer.average[0], np.mean(points, axis=0), rtol=0, atol=1e-14)
+
+
+def test_schedule_free_may_be_set_before_its_first_step():
+    """As `minimize` does with an optimizer that exists already."""
+    y = np.zeros(1)
+    optimizer = optim.ScheduleFree([y], lr=0.5)
+    y[...] = 8.0
+    optimizer.step([y])
+    assert y[0] == 4.0 and optimizer.average[0][0] == 4.0
+
+
+# ---- SVRG and SAGA
+
+
+class Examples:
+    """Least squares, one example at a time: f_i(x) = (a_i . x - b_i)² / 2; calls are counted."""
+
+    def __init__(self, seed=0, n=7, dimension=3):
+        rng = np.random.default_rng(seed)
+        self.a, self.b = rng.normal(size=(n, dimension)), rng.normal(size=n)
+        self.a /= np.linalg.norm(self.a, axis=1, keepdims=True)
+        self.n, self.calls = n, 0
+        self.minimum = np.linalg.lstsq(self.a, self.b, rcond=None)[0]
+        self.curvature = np.max(np.sum(self.a**2, axis=1))
+
+    def __call__(self, x, i):
+        self.calls += 1
+        error = self.a[i] @ x - self.b[i]
+        return error**2 / 2, error * self.a[i]
+
+    def mean(self, x):
+        error = self.a @ x - self.b
+        return np.mean(error**2) / 2, self.a.T @ error / self.n
+
+
+class Draws:
+    """In the place of a random generator: draws these."""
+
+    def __init__(self, *draws):
+        self.draws = list(draws)
+
+    def integers(self, n):
+        draw = self.draws.pop(0)
+        assert 0 <= draw < n
+        return draw
+
+
+METHODS = [optim.svrg, optim.saga]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("first", [(), (2,), (2, 5), (5, 5, 0)])
+def test_the_direction_is_right_on_average(method, first):
+    """After any draws, the mean over the next draw is a step of gradient descent."""
+    fun, x0, lr, steps = Examples(), np.ones(3), 0.05, len(first) + 1
+    if first:
+        before = method(fun, x0, fun.n, lr=lr, epochs=1, steps=len(first), rng=Draws(*first)).x[-1]
+    else:
+        before = x0
+    after = [
+        method(fun, x0, fun.n, lr=lr, epochs=1, steps=steps, rng=Draws(*first, i)).x[-1] for i in range(fun.n)
+    ]
+    np.testing.assert_allclose(np.mean(after, axis=0), before - lr * fun.mean(before)[1], rtol=0, atol=1e-13)
+    spread = np.ptp(after, axis=0).max()
+    assert spread > 1e-3 if first else spread < 1e-14  # at the start all examples are corrected to the mean
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_noise_vanishes_at_the_minimum(method):
+    """One step, all draws: with plain SGD the points scatter at the minimum, here they do not."""
+    fun = Examples()
+    lr = 0.1 / fun.curvature
+    spreads = {}
+    for distance in (1.0, 0.01, 0.0):
+        x0 = fun.minimum + distance
+        after = [
+            method(fun, x0, fun.n, lr=lr, epochs=1, steps=2, rng=Draws(0, i)).x[-1] for i in range(fun.n)
+        ]
+        spreads[distance] = np.linalg.norm(np.std(after, axis=0))
+    assert spreads[0.01] < 0.011 * spreads[1.0] and spreads[0.0] < 1e-14
+    sgd = [lr * fun(fun.minimum, i)[1] for i in range(fun.n)]
+    assert np.linalg.norm(np.std(sgd, axis=0)) > 1e-2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_variance_reduction_converges_with_a_step_size_that_stays(method):
+    fun = Examples()
+    rng = np.random.default_rng(22)
+    kept = x0 = np.zeros(3)
+    history = method(fun, x0, fun.n, lr=0.25 / fun.curvature, epochs=150, rng=rng)
+    assert np.linalg.norm(history.x[-1] - fun.minimum) < 1e-6
+    assert (kept == 0).all()
+    assert history.x.shape == history.gradient.shape == (151, 3) and history.value.shape == (151,)
+    np.testing.assert_array_equal(history.x[0], x0)
+    for x, value, gradient in zip(*history, strict=True):
+        np.testing.assert_allclose(value, fun.mean(x)[0], rtol=1e-12)
+        np.testing.assert_allclose(gradient, fun.mean(x)[1], rtol=0, atol=1e-12)
+    # SGD with the same step size stays where its noise is
+    x, rng = np.zeros(3), np.random.default_rng(23)
+    optimizer = optim.GradientDescent([x], lr=0.25 / fun.curvature)
+    for _ in range(2000):
+        optimizer.step([fun(x, int(rng.integers(fun.n)))[1]])
+    assert np.linalg.norm(x - fun.minimum) > 1e-3
+
+
+def test_svrg_and_saga_are_the_papers_algorithms():
+    fun, x0, lr = Examples(), np.ones(3), 0.03
+    draws = np.random.default_rng(24).integers(fun.n, size=3 * 2 * fun.n).tolist()
+    x, points = x0, [x0]
+    for epoch in range(3):
+        snapshot = x
+        for i in draws[epoch * 2 * fun.n : (epoch + 1) * 2 * fun.n]:
+            x = x - lr * (fun(x, i)[1] - fun(snapshot, i)[1] + fun.mean(snapshot)[1])
+        points.append(x)
+    ours = optim.svrg(fun, x0, fun.n, lr=lr, epochs=3, rng=Draws(*draws))
+    np.testing.assert_allclose(ours.x, points, rtol=0, atol=1e-13)
+
+    x, points, table = x0, [x0], np.array([fun(x0, i)[1] for i in range(fun.n)])
+    for k, i in enumerate(draws[: 4 * fun.n], 1):
+        g = fun(x, i)[1]
+        x = x - lr * (g - table[i] + table.mean(axis=0))
+        table[i] = g
+        if k % fun.n == 0:
+            points.append(x)
+    ours = optim.saga(fun, x0, fun.n, lr=lr, epochs=4, rng=Draws(*draws))
+    np.testing.assert_allclose(ours.x, points, rtol=0, atol=1e-13)
+
+
+def test_svrg_and_saga_call_as_often_as_they_say():
+    fun, rng = Examples(), np.random.default_rng(25)
+    optim.svrg(fun, np.zeros(3), fun.n, lr=0.01, epochs=3, steps=5, rng=rng)
+    assert fun.calls == 3 * (7 + 2 * 5) + 7
+    fun.calls = 0
+    optim.saga(fun, np.zeros(3), fun.n, lr=0.01, epochs=3, steps=5, rng=rng)
+    assert fun.calls == 7 + 3 * (5 + 7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_svrg_and_saga_refuse(method):
+    fun, rng = Examples(), np.random.default_rng(26)
+    good = dict(lr=0.1, epochs=1, rng=rng)
+    for wrong, name in [
+        (dict(lr=0.0), "lr must be above 0"), (dict(lr=-1.0), "lr must"), (dict(epochs=-1), "epochs must"),
+        (dict(steps=0), "steps must be above 0"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=name):
+            method(fun, np.zeros(3), fun.n, **{**good, **wrong})
+    with pytest.raises(ValueError, match="n must be above 0"):
+        method(fun, np.zeros(3), 0, **good)
+    for wrong in (lambda x, i: (0.0, np.ones(2)), lambda x, i: (x, x), lambda x, i: (0.0, 1.0)):
+        with pytest.raises(ValueError, match=r"fun\(x, i\) must return .* shapes \(\) and \(3,\), not"):
+            method(wrong, np.zeros(3), 7, **good)
+    with pytest.raises(ValueError, match="the gradient of example 4 holds NaN or infinity"):
+        method(lambda x, i: (0.0, x / (i != 4 or np.nan)), np.ones(3), 7, **good)
+    start = method(fun, np.ones(3), fun.n, lr=0.1, epochs=0, rng=Draws())
+    assert start.x.tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_svrg_and_saga_take_a_gradient_that_is_x_itself():
+    for method in METHODS:
+        history = method(lambda x, i: (float(x @ x) / 2, x), np.ones(2), 3, lr=0.5, epochs=1, steps=2,
+                         rng=Draws(0, 1))  # fmt: skip
+        np.testing.assert_allclose(history.x[1], 0.25, rtol=1e-14)
+
+
+# ---- the page
+
+
+def test_the_page_names_everything():
+    page = Path(__file__).parents[1].joinpath("appendices/api/optim.md").read_text(encoding="utf-8")
+    for name in optim.__all__:
+        assert f":: speechlib.optim.{name}\n" in page, name

@@ -188,7 +188,7 @@ class Subgradient(Optimizer):
 
     Examples
     --------
-    On |x| a step of constant length would jump to and fro for ever:
+    On `abs(x)` a step of constant length would jump to and fro for ever:
 
     >>> x = np.array([0.3])
     >>> optimizer = Subgradient([x], lr=1.0)
@@ -234,7 +234,7 @@ class Subgradient(Optimizer):
         ValueError
             As `Optimizer.step`; if `value` is not a finite number.
         """
-        if value is not None and not (np.ndim(value) == 0 and np.isfinite(value)):
+        if value is not None and not (np.ndim(value) == 0 and np.isreal(value) and math.isfinite(value)):
             raise ValueError(f"value must be a finite number, not {value!r}; no parameter was changed")
         before = [param.copy() for param in self.params]
         weight = self.lr / math.sqrt(self.steps + 1)
