@@ -79,6 +79,7 @@ data: .venv/installed
 bench: .venv/installed
 	@$(PY) benchmarks/features.py
 	@$(PY) benchmarks/autograd.py
+	@$(PY) benchmarks/optim.py
 	@$(PY) benchmarks/scoreboard.py
 
 clean:

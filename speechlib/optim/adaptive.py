@@ -262,23 +262,29 @@ class Adam(Optimizer):
         """The average gradient divided by the root of the average square, both corrected for their start."""
         if self.weight_decay != 0 and not self.decoupled:
             grad = grad + self.weight_decay * param
-        (beta1, beta2), t = self.betas, self.steps + 1
-        mean = moving_average(self.memory("exp_avg")[index], beta1, grad)
-        square = moving_average(self.memory("exp_avg_sq")[index], beta2, grad * grad)
+        (beta1, beta2), room = self.betas, self.room(param)
+        mean = moving_average(self.memory("exp_avg")[index], beta1, grad, room)
+        squared = np.multiply(grad, grad, out=room)
+        square = moving_average(self.memory("exp_avg_sq")[index], beta2, squared, room)
         if self.amsgrad:
             largest = self.memory("max_exp_avg_sq")[index]
             square = np.maximum(largest, square, out=largest)
-        return corrected_ratio(mean, square, self.betas, self.eps, t)
+        return corrected_ratio(mean, square, self.betas, self.eps, self.steps + 1, room)
 
 
 def corrected_ratio(
-    mean: np.ndarray, square: np.ndarray, betas: tuple[float, float], eps: float, t: int
+    mean: np.ndarray,
+    square: np.ndarray,
+    betas: tuple[float, float],
+    eps: float,
+    t: int,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Adam's direction from its two averages, corrected for their start at 0."""
-    ratio = np.sqrt(square)  # changed in place below: new arrays cost more time than the arithmetic
-    ratio /= math.sqrt(1 - betas[1] ** t)
-    ratio += eps
-    ratio = mean / ratio
+    root = np.sqrt(square, out=out)
+    root /= math.sqrt(1 - betas[1] ** t)
+    root += eps
+    ratio = np.divide(mean, root, out=out)
     ratio /= 1 - betas[0] ** t
     return ratio
 
