@@ -295,6 +295,8 @@ WRONG = [
     (check.temperature, lambda z, y: best(loss_at(z, y), low=0.01), "below 1"),
     (check.temperature, lambda z, y: round(temperature(z, y), 1), "finer search"),
     (check.temperature, least_errors, "number of errors does not depend on T"),
+    (check.temperature, lambda z, y: 1e-4, "end of the search"),
+    (check.temperature, lambda z, y: 1e4, "end of the search"),
     (check.calibration_error, from_bins(lambda n, q, a, N, B: np.mean(abs(q - a))), "plain mean of the gaps"),
     (check.calibration_error, from_bins(lambda n, q, a, N, B: np.sum(abs(q - a)) / B), "over all bins"),
     (check.calibration_error, from_bins(lambda n, q, a, N, B: np.sum(abs(q - a))), "sum of the gaps"),

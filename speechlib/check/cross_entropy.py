@@ -202,7 +202,12 @@ def smoothed_gradient(answer):
         (by((1 - epsilon) * p + epsilon), "Epsilon is divided among the K classes: each gets epsilon / K."),
         (by(epsilon * p + (1 - epsilon) / k), "Epsilon and 1 - epsilon have changed places."),
     ]  # fmt: skip
-    return _recognize(got, right, wrong, "It differs from the complex step. Do the labels' rows add up to 1?")
+    return _recognize(
+        got,
+        right,
+        wrong,
+        "It differs from the complex step. Do the rows of the labels, and of q, add up to 1?",
+    )
 
 
 @exercise
@@ -253,14 +258,19 @@ def _temperature(answer, z, y):
             return hint
     if not 0 < got < math.inf:
         return f"A temperature is a positive number, not {got:g}."
+    if got > 100 * right or got < right / 100:
+        return (
+            f"T = {got:.3g} lies at the end of the search. Which half holds the zero? Where the slope is "
+            "negative, beta is still too small."
+        )
     if right < 1 <= got:
         return f"This machine is too modest: its best T is {right:.3f}, below 1. Does your search go there?"
     if math.isclose(got, right, rel_tol=0.05):
         return f"Close: {got:.4f} for {right:.4f}. Three digits need a finer search."
     return (
         f"At T = {got:.4g} the loss is {loss(math.log(got)):.4f} nats; at {right:.3f} it is "
-        f"{loss(math.log(right)):.4f}. Is it the cross-entropy that you make least? "
-        "The number of errors does not depend on T."
+        f"{loss(math.log(right)):.4f}. Does the search go far enough, and is it the cross-entropy that is "
+        "made least? The number of errors does not depend on T."
     )
 
 
