@@ -822,6 +822,24 @@ def test_muon_leaves_to_adamw_what_is_not_a_matrix():
     assert defaults.betas == (0.9, 0.999) and defaults.adamw_factor == 1.0 and defaults.adamw == ()
 
 
+def test_muon_loads_which_matrices_are_whose():
+    rng = np.random.default_rng(27)
+    start, grads = arrays(rng), gradients(rng, SHAPES, 3)
+    params, optimizer = walk(partial(optim.Muon, adamw=(2,)), start, grads)
+    saved = optimizer.state_dict()
+    other = optim.Muon(copy.deepcopy(params))
+    other.load_state_dict(saved)
+    assert other.adamw == (2,)
+    optimizer.step(grads[0])
+    other.step(grads[0])
+    assert furthest(optimizer.params, other.params) == 0
+    bad = {**saved, "settings": {**saved["settings"], "lr": -1.0}}
+    before = other.state_dict()
+    with pytest.raises(ValueError, match="lr must be a number that is not negative"):
+        other.load_state_dict(bad)
+    np.testing.assert_equal(other.state_dict(), before)
+
+
 def test_muon_takes_a_kernel_as_a_view():
     kernel = np.zeros((4, 2, 3))
     optim.Muon([kernel.reshape(4, -1)], lr=1.0).step([np.eye(4, 6)])

@@ -1,5 +1,6 @@
 """What all update rules share: the base class, running averages, and the checks of what comes in."""
 
+import copy
 import math
 
 import numpy as np
@@ -128,17 +129,21 @@ class Optimizer:
                 f"the saved settings are {sorted(saved['settings'])}, those of {type(self).__name__} are "
                 f"{sorted(self.settings)}: the state was saved by another version of the rule"
             )
+        loaded = copy.copy(self)
+        for name, value in saved["settings"].items():
+            setattr(loaded, name, value)
         for name, arrays in saved["state"].items():
-            found, needed = [np.shape(array) for array in arrays], self.shapes(name)
+            found, needed = [np.shape(array) for array in arrays], loaded.shapes(name)
             if found != needed:
                 raise ValueError(
                     f"the saved {name!r} has the shapes {found}, this model needs {needed}: load it into an "
                     "optimizer of the same model"
                 )
-        for name, value in saved["settings"].items():
-            setattr(self, name, value)
-        self.steps = saved["steps"]
-        self.state = {name: [np.array(array) for array in arrays] for name, arrays in saved["state"].items()}
+        loaded.steps = saved["steps"]
+        loaded.state = {
+            name: [np.array(array) for array in arrays] for name, arrays in saved["state"].items()
+        }
+        vars(self).update(vars(loaded))
 
 
 def moving_average(
