@@ -8,6 +8,7 @@ import copy
 import inspect
 import itertools
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -452,7 +453,7 @@ def test_a_step_size_of_nothing_moves_nothing(make, kwargs):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("lr", [0, -0.1, np.nan, np.inf, "0.1", None])
 def test_the_step_size_must_be_positive(rule, lr):
-    with pytest.raises(ValueError, match="lr must be a (positive )?number"):
+    with pytest.raises(ValueError, match="^lr must be a (positive )?number"):
         rule.make([np.zeros((2, 2))], lr=lr)
 
 
@@ -660,6 +661,27 @@ def test_a_value_that_is_none_changes_nothing(value):
     with pytest.raises(ValueError, match="NaN"):
         optimizer.step([np.array([np.nan])], value=1.0)
     assert optimizer.best_value == np.inf and optimizer.average[0] == 2.0 and optimizer.state == {}
+
+
+# ---- the base
+
+
+def test_the_base_has_no_rule():
+    with pytest.raises(NotImplementedError):
+        optim.Optimizer([np.zeros(2)], lr=0.1).step([np.ones(2)])
+
+
+@pytest.mark.parametrize("make", [optim.GradientDescent, optim.Adam, optim.AdamW])
+def test_a_step_makes_no_new_arrays(make):
+    """With arrays of millions of entries, making them takes longer than the arithmetic."""
+    params, grads = [np.zeros((300, 200)), np.zeros(50_000)], [np.ones((300, 200)), np.ones(50_000)]
+    optimizer = make(params, lr=0.1)
+    optimizer.step(grads)
+    tracemalloc.start()
+    optimizer.step(grads)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < params[1].nbytes / 10
 
 
 # ---- one rule and another
