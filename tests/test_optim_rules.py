@@ -118,7 +118,8 @@ OPTIMIZERS = {
     "Adagrad": Rule(
         optim.Adagrad,
         partial(by_torch, torch.optim.Adagrad),
-        [{}, dict(lr_decay=0.1), dict(weight_decay=0.1, initial_accumulator_value=0.5), dict(eps=0.1)],
+        [{}, dict(lr_decay=0.1), dict(weight_decay=1.0), dict(eps=0.1),
+         dict(weight_decay=0.1, initial_accumulator_value=0.5)],
         EPS + DECAY + [
             (dict(lr_decay=-1.0), "lr_decay must"),
             (dict(initial_accumulator_value=-1.0), "initial_accumulator_value must"),
@@ -130,6 +131,7 @@ OPTIMIZERS = {
         optim.RMSprop,
         partial(by_torch, torch.optim.RMSprop),
         [{}, dict(alpha=0.5), dict(momentum=0.9), dict(centered=True), dict(eps=0.1),
+         dict(weight_decay=1.0), dict(momentum=1.0),
          dict(centered=True, momentum=0.5, weight_decay=0.1, alpha=0.9)],
         EPS + DECAY + [
             (dict(alpha=1.0), "alpha must be below 1"),
@@ -142,7 +144,7 @@ OPTIMIZERS = {
     "Adam": Rule(
         optim.Adam,
         partial(by_torch, torch.optim.Adam),
-        [{}, dict(betas=(0.5, 0.7)), dict(betas=(0.0, 0.0)), dict(weight_decay=0.1), dict(amsgrad=True),
+        [{}, dict(betas=(0.5, 0.7)), dict(betas=(0.0, 0.0)), dict(weight_decay=1.0), dict(amsgrad=True),
          dict(eps=0.1), dict(amsgrad=True, weight_decay=0.1, betas=(0.8, 0.6), eps=0.01)],
         ADAM,
         torch=torch.optim.Adam,
@@ -157,7 +159,7 @@ OPTIMIZERS = {
     "NAdam": Rule(
         optim.NAdam,
         partial(by_torch, torch.optim.NAdam),
-        [{}, dict(betas=(0.5, 0.7), eps=0.1), dict(weight_decay=0.1), dict(momentum_decay=0.5),
+        [{}, dict(betas=(0.5, 0.7), eps=0.1), dict(weight_decay=1.0), dict(momentum_decay=0.5),
          dict(weight_decay=0.1, decoupled_weight_decay=True)],
         ADAM + [(dict(momentum_decay=-0.1), "momentum_decay must")],
         torch=torch.optim.NAdam,
@@ -322,6 +324,49 @@ def test_resumed_run_is_bit_identical(make, kwargs, stop):
     again = make(params, lr=7.0)
     again.load_state_dict(saved)  # the saved state has not moved along
     np.testing.assert_equal(again.state_dict(), saved)
+
+
+REMEMBERED = {
+    "GradientDescent": [],
+    "SGD": ["momentum"],
+    "Subgradient": ["average", "weight"],
+    "Adagrad": ["sum"],
+    "RMSprop": ["grad_avg", "momentum", "square_avg"],
+    "Adam": ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
+    "AdamW": ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"],
+    "NAdam": ["exp_avg", "exp_avg_sq", "mu_product"],
+    "Adafactor": ["col_var", "row_var", "variance"],
+    "Lion": ["exp_avg"],
+    "Muon": ["exp_avg", "exp_avg_sq", "momentum"],
+    "ScheduleFree": ["lr_max", "weight_sum", "x", "z"],
+    "ScheduleFreeAdamW": ["exp_avg_sq", "lr_max", "weight_sum", "x", "z"],
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_is_remembered_keeps_its_names(name):
+    """They stand in files that readers keep. All names of a rule, in the variant that needs most."""
+    rule = OPTIMIZERS[name]
+    names = set()
+    for kwargs in rule.variants:
+        optimizer = rule.make([np.ones((2, 3)), np.ones(2)], lr=0.05, **kwargs)
+        optimizer.step([np.ones((2, 3)), np.ones(2)])
+        names |= set(optimizer.state)
+    assert sorted(names) == REMEMBERED[name]
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (optim.SGD, []),
+        (optim.RMSprop, ["square_avg"]),
+        (optim.Adam, ["exp_avg", "exp_avg_sq"]),
+    ],
+)
+def test_nothing_is_remembered_in_vain(make, names):
+    optimizer = make([np.ones(2)])
+    optimizer.step([np.ones(2)])
+    assert sorted(optimizer.state) == names
 
 
 @pytest.mark.parametrize(("make", "kwargs"), STATEFUL)
