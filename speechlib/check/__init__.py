@@ -2,5 +2,6 @@
 
 from .backpropagation import *  # noqa: F403
 from .cross_entropy import *  # noqa: F403
+from .gradient_clipping import *  # noqa: F403
 from .gradient_descent import *  # noqa: F403
 from .sound import *  # noqa: F403
