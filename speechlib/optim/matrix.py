@@ -290,7 +290,8 @@ def newton_schulz(
     matrix : np.ndarray [shape=(rows, columns)]
     coefficients : tuple of 3 floats
         a, b and c. The default makes small singular values grow as fast as possible and does not settle at 1:
-        after five steps those that were not tiny lie between about 0.7 and 1.15. (2, -1.5, 0.5) settles at 1.
+        after five steps, all that were above 0.005 of the norm lie between 0.68 and 1.16. (2, -1.5, 0.5)
+        settles at 1.
     steps : int
         The number of steps.
     eps : float > 0
