@@ -420,7 +420,7 @@ def clip_accumulated(answer):
     return _mistake(cases, outputs, right, wrong, otherwise)
 
 
-_LONG, _SHORT = ([6.0, 0.0], [8.0]), ([0.3, -0.2], [0.1])
+_LONG, _SHORT = ([4.0, -4.0], [7.0]), ([0.3, -0.2], [0.1])
 _NAN, _INFINITE, _MINUS = ([0.5, 4.0], [math.nan]), ([math.inf, 1.0], [2.0]), ([0.2, -math.inf], [0.4])
 _RUN = [_LONG, _SHORT, _NAN, _NAN, _SHORT, _NAN, _SHORT, _INFINITE, _SHORT, _MINUS, _LONG, _NAN, _NAN, _NAN]
 
