@@ -1173,9 +1173,20 @@ def test_svrg_and_saga_refuse(method):
         with pytest.raises(ValueError, match=r"fun\(x, i\) must return .* shapes \(\) and \(3,\), not"):
             method(wrong, np.zeros(3), 7, **good)
     with pytest.raises(ValueError, match="the gradient of example 4 holds NaN or infinity"):
-        method(lambda x, i: (0.0, x / (i != 4 or np.nan)), np.ones(3), 7, **good)
+        method(lambda x, i: (0.0, x / [1.0, i != 4 or np.nan, 1.0]), np.ones(3), 7, **good)
     start = method(fun, np.ones(3), fun.n, lr=0.1, epochs=0, rng=Draws())
     assert start.x.tolist() == [[1.0, 1.0, 1.0]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_svrg_and_saga_compute_in_double_precision(method):
+    fun = Examples()
+    runs = [
+        method(fun, np.ones(3, dtype=dtype), fun.n, lr=0.1, epochs=2, rng=np.random.default_rng(28)).x
+        for dtype in (int, np.float32, float)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[2])
+    np.testing.assert_array_equal(runs[1], runs[2])
 
 
 def test_svrg_and_saga_take_a_gradient_that_is_x_itself():

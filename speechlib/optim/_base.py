@@ -146,6 +146,11 @@ class Optimizer:
         vars(self).update(vars(loaded))
 
 
+def with_decay(grad: np.ndarray, param: np.ndarray, weight_decay: float) -> np.ndarray:
+    """The gradient of `f + weight_decay / 2 * ||param||²`, from that of f."""
+    return grad + weight_decay * param if weight_decay else grad
+
+
 def moving_average(
     memory: np.ndarray, rate: float, new: np.ndarray, room: np.ndarray | None = None
 ) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._base import Optimizer, fraction, fractions, moving_average, number, positive
+from ._base import Optimizer, fraction, fractions, moving_average, number, positive, with_decay
 
 
 class Adagrad(Optimizer):
@@ -77,8 +77,7 @@ class Adagrad(Optimizer):
 
     def direction(self, index: int, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """The gradient divided by the root of the sum of all squares so far."""
-        if self.weight_decay != 0:
-            grad = grad + self.weight_decay * param
+        grad = with_decay(grad, param, self.weight_decay)
         total = self.memory("sum")[index]
         if self.steps == 0:
             total += self.initial_accumulator_value
@@ -162,8 +161,7 @@ class RMSprop(Optimizer):
 
     def direction(self, index: int, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """The gradient divided by its recent root mean square, or standard deviation, with momentum."""
-        if self.weight_decay != 0:
-            grad = grad + self.weight_decay * param
+        grad = with_decay(grad, param, self.weight_decay)
         square = moving_average(self.memory("square_avg")[index], self.alpha, grad * grad)
         if self.centered:
             mean = moving_average(self.memory("grad_avg")[index], self.alpha, grad)
@@ -260,8 +258,8 @@ class Adam(Optimizer):
 
     def direction(self, index: int, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """The average gradient divided by the root of the average square, both corrected for their start."""
-        if self.weight_decay != 0 and not self.decoupled:
-            grad = grad + self.weight_decay * param
+        if not self.decoupled:
+            grad = with_decay(grad, param, self.weight_decay)
         (beta1, beta2), room = self.betas, self.room(param)
         mean = moving_average(self.memory("exp_avg")[index], beta1, grad, room)
         squared = np.multiply(grad, grad, out=room)
@@ -412,8 +410,8 @@ class NAdam(Adam):
 
     def direction(self, index: int, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """Adam's direction, with the average gradient as it will be after the next step."""
-        if self.weight_decay != 0 and not self.decoupled:
-            grad = grad + self.weight_decay * param
+        if not self.decoupled:
+            grad = with_decay(grad, param, self.weight_decay)
         (beta1, beta2), t = self.betas, self.steps + 1
         mean = moving_average(self.memory("exp_avg")[index], beta1, grad)
         square = moving_average(self.memory("exp_avg_sq")[index], beta2, grad * grad)

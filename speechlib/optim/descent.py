@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ._base import Optimizer, number
+from ._base import Optimizer, number, with_decay
 
 
 class GradientDescent(Optimizer):
@@ -139,8 +139,7 @@ class SGD(Optimizer):
 
     def direction(self, index: int, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
         """The gradient, decayed weights added, averaged with the gradients before it."""
-        if self.weight_decay != 0:
-            grad = grad + self.weight_decay * param
+        grad = with_decay(grad, param, self.weight_decay)
         if self.momentum == 0:
             return grad
         memories = self.state.setdefault("momentum", [])
