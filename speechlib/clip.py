@@ -45,8 +45,8 @@ def by_value(grads: list[np.ndarray], limit: float) -> float:
 
     Notes
     -----
-    The result of torch.nn.utils.clip_grad_value_. The direction changes, because large entries lose more than
-    small ones, but by less than 90 degrees: no entry changes its sign.
+    The result of `torch.nn.utils.clip_grad_value_`. The direction changes, because large entries lose more
+    than small ones, but by less than 90 degrees: no entry changes its sign.
 
     Source: T. Mikolov, "Statistical language models based on neural networks", PhD thesis, 2012, section
     3.2.2. He bounds what arrives at each hidden neuron on the way back, by 15; here the gradients of the
@@ -93,7 +93,7 @@ def by_norm(grads: list[np.ndarray], max_norm: float) -> float:
 
     Notes
     -----
-    The rule of torch.nn.utils.clip_grad_norm_ with one difference: torch divides by `||g|| + 1e-6`, lest it
+    The rule of `torch.nn.utils.clip_grad_norm_` with one difference: torch divides by `||g|| + 1e-6`, lest it
     divide by 0. Here a gradient of length 0 is never divided. So a clipped gradient is longer than torch's by
     the factor `1 + 1e-6 / ||g||`: it has the length `max_norm`, clipping it again changes nothing, and the
     unit in which the loss is measured does not matter. The norm is computed from entries divided by the
