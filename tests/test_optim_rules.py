@@ -714,6 +714,21 @@ def test_the_base_has_no_rule():
         optim.Optimizer([np.zeros(2)], lr=0.1).step([np.ones(2)])
 
 
+def test_what_the_caller_does_to_its_lists_later_changes_nothing():
+    x, y = np.zeros((2, 2)), np.zeros(2)
+    params, eps, coefficients, adamw = [x], [None, 1e-3], [2.0, -1.5, 0.5], [0]
+    optimizers = [
+        optim.Adafactor(params, eps=eps),
+        optim.Muon(params, ns_coefficients=coefficients, adamw=adamw),
+        optim.Adam(array for array in params),
+    ]
+    params.append(y)
+    eps[1], coefficients[0], adamw[0] = 7.0, 7.0, 1
+    assert all(len(optimizer.params) == 1 and optimizer.params[0] is x for optimizer in optimizers)
+    assert optimizers[0].eps == (None, 1e-3)
+    assert optimizers[1].ns_coefficients == (2.0, -1.5, 0.5) and optimizers[1].adamw == (0,)
+
+
 @pytest.mark.parametrize("make", [optim.GradientDescent, optim.Adam, optim.AdamW])
 def test_a_step_makes_no_new_arrays(make):
     """With arrays of millions of entries, making them takes longer than the arithmetic."""
