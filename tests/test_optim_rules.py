@@ -169,6 +169,10 @@ OPTIMIZERS = {
         [{}, dict(beta2_decay=-0.5), dict(eps=(1e-2, 0.1)), dict(d=3.0), dict(weight_decay=0.1)],
         DECAY + [
             (dict(beta2_decay=0.1), "beta2_decay must"),
+            (dict(beta2_decay=-np.inf), "beta2_decay must"),
+            (dict(beta2_decay="slow"), "beta2_decay must"),
+            (dict(beta2_decay=None), "beta2_decay must"),
+            (dict(beta2_decay=np.array([-0.8])), "beta2_decay must"),
             (dict(d=0.9), "d must be at least 1, not 0.9"),
             (dict(d=np.nan), "d must be a number"),
             (dict(eps=(0.0, 1e-3)), "eps1 must be above 0"),

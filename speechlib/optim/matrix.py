@@ -81,7 +81,7 @@ class Adafactor(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(params, lr)
-        if not (np.isscalar(beta2_decay) and -math.inf < beta2_decay <= 0):
+        if not (np.isscalar(beta2_decay) and np.isreal(beta2_decay) and -math.inf < beta2_decay <= 0):
             raise ValueError(f"beta2_decay must be a number that is not positive, not {beta2_decay!r}")
         if eps[0] is not None:
             positive(eps1=eps[0])
