@@ -40,7 +40,7 @@ from speechlib import corpus, features, losses, metrics, optim, templates
 from speechlib.autograd import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = [":(glob)speechlib/*.py", "data", ":(glob)benchmarks/*.py"]  # what the results depend on
+CODE = [":(glob)speechlib/**/*.py", "data", ":(glob)benchmarks/*.py"]  # what the results depend on
 STORE = ROOT / "benchmarks" / "results" / "scoreboard.json"
 SCOPES = {
     "utterance": "utterance's mean",
