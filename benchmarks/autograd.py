@@ -14,15 +14,12 @@ and its time for one multiplication and addition is multiplied by how many the n
 
 import argparse
 import gc
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+
+from circumstances import circumstances
 
 sys.path.pop(0)  # this folder: in it, this file would be found in place of the package autograd
 
@@ -31,12 +28,14 @@ import autograd.numpy as anp
 import numpy as np
 import torch
 from micrograd.engine import Value
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from speechlib import losses
 from speechlib.autograd import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
+CODE = ["speechlib/autograd.py", "speechlib/losses.py"]  # what the results depend on
+PACKAGES = ["numpy", "scipy", "torch", "autograd", "micrograd"]
 BATCH, INPUTS, HIDDEN, CLASSES = 64, 2000, 128, 10
 STEPS, RNN_BATCH, RNN_INPUTS, RNN_HIDDEN = 50, 32, 40, 64
 SMALL = (4, 100, 16)  # micrograd's layer: examples, inputs, units
@@ -321,33 +320,6 @@ def measure(repeats):
     return results
 
 
-def circumstances():
-    """When, on what, and with which versions: what a number needs in order to be compared with another."""
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    packages = ("numpy", "scipy", "torch", "autograd", "micrograd")
-    versions = {package: importlib.metadata.version(package) for package in packages}
-    blas = {pool["internal_api"]: pool["version"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git("rev-parse", "HEAD"),
-        "changed_since_commit": bool(
-            git("status", "--porcelain", "--", "speechlib/autograd.py", "speechlib/losses.py", __file__)
-        ),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 2),
-        "threads": 1,
-        "versions": {"python": platform.python_version()} | versions | blas,
-    }
-
-
-def git(*arguments):
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
@@ -366,7 +338,7 @@ def main():
         "dtype": "float64",
         "repeats": options.repeats,
     }
-    result = {**circumstances(), "setting": setting, "results": measured}
+    result = {**circumstances(CODE, PACKAGES), "setting": setting, "results": measured}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -8,24 +8,22 @@ Time is the processor time of this process: what other programs do meanwhile doe
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import kaldi_native_fbank
 import librosa
 import numpy as np
 import python_speech_features
+from circumstances import circumstances
 from threadpoolctl import threadpool_limits
 
 from speechlib import corpus, features
 
 ROOT = Path(__file__).resolve().parents[1]
+CODE = ["speechlib/features.py"]  # what the results depend on
+PACKAGES = ["numpy", "scipy", "librosa", "kaldi_native_fbank", "python_speech_features"]
 SR, SAMPLES, BANDS, SIZES = 8000, 4000, 40, {"n_fft": 256, "hop_length": 80, "win_length": 200}
 
 
@@ -120,30 +118,6 @@ def measure(clips, repeats):
     return rows
 
 
-def circumstances():
-    """When, on what, and with which versions: what a number needs in order to be compared with another."""
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    packages = ("numpy", "scipy", "librosa", "kaldi_native_fbank", "python_speech_features")
-    versions = {package: importlib.metadata.version(package) for package in packages}
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git("rev-parse", "HEAD"),
-        "changed_since_commit": bool(git("status", "--porcelain", "--", "speechlib/features.py", __file__)),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 2),
-        "threads": 1,
-        "versions": {"python": platform.python_version()} | versions,
-    }
-
-
-def git(*arguments):
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=3000)
@@ -157,7 +131,7 @@ def main():
         "clips": options.clips, "seconds_per_clip": SAMPLES / SR, "sr": SR, "n_mels": BANDS, **SIZES,
         "repeats": options.repeats,
     }
-    result = {**circumstances(), "setting": setting, "rows": rows}
+    result = {**circumstances(CODE, PACKAGES), "setting": setting, "rows": rows}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 

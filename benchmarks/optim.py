@@ -12,22 +12,20 @@ rules (fused=True) go over each array once.
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from circumstances import circumstances
+from threadpoolctl import threadpool_limits
 
 from speechlib import optim
 
 ROOT = Path(__file__).resolve().parents[1]
+CODE = ["speechlib/optim"]  # what the results depend on
+PACKAGES = ["numpy", "torch"]
 NETWORKS = {
     "small network": [(40, 64), (64,), (64, 64), (64,), (64, 10), (10,)],
     "a million parameters": [(400, 1000), (1000,), (1000, 600), (600,), (600, 10), (10,)],
@@ -107,30 +105,6 @@ def measure(repeats):
     return results
 
 
-def circumstances():
-    """When, on what, and with which versions: what a number needs in order to be compared with another."""
-    cpu = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    versions = {package: importlib.metadata.version(package) for package in ("numpy", "torch")}
-    blas = {pool["internal_api"]: pool["version"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": git("rev-parse", "HEAD"),
-        "changed_since_commit": bool(git("status", "--porcelain", "--", "speechlib/optim", __file__)),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_average": round(os.getloadavg()[0], 2),
-        "threads": 1,
-        "versions": {"python": platform.python_version()} | versions | blas,
-    }
-
-
-def git(*arguments):
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=25)
@@ -140,7 +114,7 @@ def main():
     with threadpool_limits(1):
         measured = measure(options.repeats)
     setting = {"networks": NETWORKS, "dtype": "float64", "repeats": options.repeats, "goal": GOAL}
-    result = {**circumstances(), "setting": setting, "results": measured}
+    result = {**circumstances(CODE, PACKAGES), "setting": setting, "results": measured}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 
