@@ -1,7 +1,7 @@
 # The commands of the book; the README explains them, and a bare `make` lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lab execute notebooks data bench lint clean check-tests
+.PHONY: help book test lab execute notebooks data bench race lint clean check-tests
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -24,6 +24,7 @@ help:
 	@echo "make notebooks  run all chapters and compare every stored output"
 	@echo "make data       make the corpus again (needs espeak-ng, flite and festival)"
 	@echo "make bench      measure speed and accuracy and store the results"
+	@echo "make race       race the optimizers and store the results (under an hour; may be stopped and goes on)"
 	@echo "make lint       look at the code and the notebooks without running them"
 	@echo "make clean      remove what was built (.venv stays: remove it by hand)"
 
@@ -81,6 +82,9 @@ bench: .venv/installed
 	@$(PY) benchmarks/autograd.py
 	@$(PY) benchmarks/optim.py
 	@$(PY) benchmarks/scoreboard.py
+
+race: .venv/installed
+	@$(PY) benchmarks/race.py
 
 clean:
 	@rm -rf _build node_modules .pytest_cache .ruff_cache .hypothesis
