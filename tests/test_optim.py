@@ -504,7 +504,9 @@ def test_factors_stay_in_range_and_hold_their_end(total, step):
     for schedule in (
         optim.constant(),
         optim.step_decay(total),
+        optim.step_decay(total, gamma=1),
         optim.exponential(0.99),
+        optim.exponential(1),
         optim.cosine(total),
         optim.cosine(total, final=0.1),
         optim.warmup(total, then=optim.cosine(total)),
@@ -517,24 +519,38 @@ def test_factors_stay_in_range_and_hold_their_end(total, step):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "message"),
     [
-        lambda: optim.step_decay(0),
-        lambda: optim.step_decay(5, gamma=0.0),
-        lambda: optim.exponential(-1.0),
-        lambda: optim.cosine(0),
-        lambda: optim.cosine(10, final=-0.1),
-        lambda: optim.warmup(-1),
-        lambda: optim.one_cycle(3),
-        lambda: optim.one_cycle(100, pct_start=1.0),
-        lambda: optim.one_cycle(100, pct_start=0.01),
-        lambda: optim.one_cycle(100, div_factor=0),
-        lambda: optim.warmup_stable_decay(1, -1, 1),
+        (lambda: optim.step_decay(0), "step_size must be above 0"),
+        (lambda: optim.step_decay(5, gamma=0.0), "gamma must be above 0"),
+        (lambda: optim.exponential(-1.0), "gamma must be a number"),
+        (lambda: optim.cosine(0), "total_steps must be above 0"),
+        (lambda: optim.cosine(10, final=-0.1), "final must be a number"),
+        (lambda: optim.warmup(-1), "warmup_steps must be a number"),
+        (lambda: optim.one_cycle(0), "total_steps must be above 0"),
+        (lambda: optim.one_cycle(3), "one_cycle over 3 steps with pct_start=0.3 leaves no step"),
+        (lambda: optim.one_cycle(100, pct_start=1.0), "one_cycle .* leaves no step"),
+        (lambda: optim.one_cycle(100, pct_start=0.01), "one_cycle .* leaves no step"),
+        (lambda: optim.one_cycle(100, div_factor=0), "div_factor must be above 0"),
+        (lambda: optim.one_cycle(100, final_div_factor=0), "final_div_factor must be above 0"),
+        (lambda: optim.warmup_stable_decay(-1, 1, 1), "warmup_steps must be a number"),
+        (lambda: optim.warmup_stable_decay(1, -1, 1), "stable_steps must be a number"),
+        (lambda: optim.warmup_stable_decay(1, 1, -1), "decay_steps must be a number"),
     ],
 )
-def test_schedules_that_make_no_sense(make):
-    with pytest.raises(ValueError, match="must be|leaves no step"):
+def test_schedules_that_make_no_sense(make, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
         make()
+
+
+def test_the_shortest_cycle_rises_in_one_step():
+    factor = optim.one_cycle(4, pct_start=0.5)
+    assert [factor(0), factor(1)] == pytest.approx([0.04, 1.0], rel=1e-12)
+
+
+def test_warmup_gives_way_at_its_last_step():
+    """What follows counts from 0 there, and need not begin at 1."""
+    assert optim.warmup(4, then=lambda step: 0.5 + step)(4) == 0.5
 
 
 # ---- minimize
@@ -561,6 +577,13 @@ def test_history_begins_at_the_start_and_fits_together(shape):
 def test_zero_steps():
     history = minimize(parabola, 2.0, partial(GradientDescent, lr=0.25), 0)
     assert history.x.tolist() == [2.0] and history.value.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("dtype", [int, np.float32])
+def test_minimize_computes_in_double_precision(dtype):
+    rule = partial(GradientDescent, lr=0.1)
+    history = minimize(parabola, np.ones(3, dtype=dtype), rule, 5)
+    np.testing.assert_array_equal(history.x, minimize(parabola, np.ones(3), rule, 5).x)
 
 
 def test_minimize_evaluates_once_a_row():
@@ -657,6 +680,34 @@ def test_backtracking_steps_back_from_where_there_is_no_value():
     assert 2.0 - t * fun(2.0)[1] > 0
 
 
+def test_backtracking_along_a_line_of_numbers():
+    """With one number in the place of an array; the step size is a float, whatever `lr` is."""
+    t = optim.backtracking(parabola, 2.0, 2.0, direction=-2.0, lr=1)
+    assert t == 1.0 and type(t) is float
+
+
+@pytest.mark.parametrize(("part", "t"), [(0.9e-4, 0.5), (1.1e-4, 1.0)])
+def test_backtracking_asks_for_a_ten_thousandth_of_the_promised_fall(part, t):
+    """A function that falls by `part` of the promise after a step of 1, and by half of it after 1/2."""
+
+    def fun(x):
+        return (0.0 if x == 0 else -part if x == -1 else -0.25), 1.0
+
+    assert optim.backtracking(fun, 0.0, 1.0) == t
+
+
+@pytest.mark.parametrize("lr", [1.0, 1000.0])
+def test_backtracking_gives_up_at_1e20th_of_the_first_step_size(lr):
+    def falls_below(part):
+        return lambda x: (x if x >= -part * lr else 1.0, 1.0)
+
+    assert 1e-20 < optim.backtracking(falls_below(2e-20), 0.0, 1.0, lr=lr) / lr <= 2e-20
+    with pytest.raises(ValueError, match=f"no step size from {lr:g} down to "):
+        optim.backtracking(falls_below(1e-20), 0.0, 1.0, lr=lr)
+    with pytest.raises(ValueError, match=f"no step size from {lr:g} down to "):
+        optim.backtracking(falls_below(1e-20), 0.0, 1.0, lr=lr, shrink=1e-20)  # the bound itself
+
+
 def test_backtracking_at_a_stationary_point():
     assert optim.backtracking(parabola, np.zeros(2), np.zeros(2)) == 1.0
 
@@ -667,10 +718,18 @@ def test_backtracking_refuses():
         optim.backtracking(parabola, x, x, direction=x)
     with pytest.raises(ValueError, match="does not lead downhill"):
         optim.backtracking(parabola, x, x, direction=np.array([2.0, -1.0]))  # level
+    with pytest.raises(ValueError, match="does not lead downhill: .* = 0 >= 0"):
+        optim.backtracking(parabola, [1.0, 0.0], [1.0, 0.0], direction=[0.0, 1.0])  # level, along an axis
+    with pytest.raises(ValueError, match="does not lead downhill: .* = 0.1 >= 0"):
+        optim.backtracking(parabola, x, x, direction=0.1 * np.eye(2)[0])  # slightly uphill
     with pytest.raises(ValueError, match="check the gradient"):
         optim.backtracking(lambda x: (np.sum(np.abs(x)), None), np.zeros(2), x)  # a kink, not a slope
     with pytest.raises(ValueError, match="differ in shape"):
         optim.backtracking(parabola, x, np.ones(3))
+    with pytest.raises(ValueError, match=r"differ in shape: \(2,\), \(2,\), \(1,\)"):
+        optim.backtracking(parabola, x, x, direction=-np.ones(1))  # would broadcast
+    with pytest.raises(ValueError, match=r"differ in shape: \(2,\), \(1,\), \(2,\)"):
+        optim.backtracking(parabola, x, np.ones(1), direction=-x)
     for kwargs in (dict(lr=0.0), dict(shrink=1.0), dict(shrink=0.0), dict(slope=0.0), dict(slope=1.0)):
         with pytest.raises(ValueError, match="must"):
             optim.backtracking(parabola, x, x, **kwargs)

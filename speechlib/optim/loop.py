@@ -160,7 +160,7 @@ def backtracking(
         raise ValueError(
             f"x, gradient and direction differ in shape: {np.shape(x)}, {gradient.shape}, {direction.shape}"
         )
-    promise = float(np.sum(gradient * direction))
+    promise = np.sum(gradient * direction)
     if not promise <= 0 or (promise == 0 and np.any(direction)):
         raise ValueError(f"the direction does not lead downhill: <gradient, direction> = {promise:g} >= 0")
     value = fun(x)[0]

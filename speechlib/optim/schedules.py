@@ -218,7 +218,6 @@ def warmup_stable_decay(warmup_steps: int, stable_steps: int, decay_steps: int) 
     >>> [round(factor(step), 2) for step in (0, 4, 14, 15, 18, 19)]
     [0.2, 1.0, 1.0, 0.8, 0.2, 0.0]
     """
-    number("warmup_steps", warmup_steps)
     number("stable_steps", stable_steps)
     number("decay_steps", decay_steps)
 
