@@ -240,7 +240,7 @@ def test_tuning_repeats_and_studies_share_no_seed():
     assert tuning == {0} and len(repeats) == 10 and len(set(studies)) == 6 and len(studies) == 30
     assert not (tuning & repeats or tuning & set(studies) or repeats & set(studies))
     assert len(race.tuning_tasks(TOY, plan)) == 80
-    assert {one.steps for one in race.tuning_tasks(TOY, plan)} == {TOY.steps // 2}
+    assert {one.steps for one in race.tuning_tasks(TOY, plan)} == {TOY.steps // 3}
 
 
 # ---- the race as a whole
