@@ -122,6 +122,16 @@ def test_length(label, rng):
             clipped.append(norm > c)
             assert math.isclose(length, bound, rel_tol=1e-9) == clipped[-1]
         assert any(clipped) and (c == 0.05 or not all(clipped))
+    for mu in (0.5, 0.9):  # with momentum: the geometric series, reached when all gradients point one way
+        theta, longest = [np.zeros(3)], 0.0
+        rule = SGD(theta, 0.1, momentum=mu)
+        for _ in range(200):
+            before, grads = theta[0].copy(), [np.array([30.0, -40.0, 0.0])]
+            clip.by_norm(grads, 2.0)
+            rule.step(grads)
+            longest = max(longest, np.linalg.norm(theta[0] - before))
+            assert longest <= 0.1 * 2.0 / (1 - mu) * (1 + 1e-12)
+        assert math.isclose(longest, 0.1 * 2.0 / (1 - mu), rel_tol=1e-6)
 
 
 @formula("eq-gradient-clipping-rules")
@@ -277,6 +287,17 @@ def test_smooth(label, rng):
     for x in (0.0, 0.5, -2.0, 6.0):  # the chapter's example
         left, right = sides(cosh, [x], 1.0, 1.0)
         assert math.isclose(left, math.cosh(x)) and math.isclose(right, 1 + abs(math.sinh(x)))
+    for L_0, L_1 in ((1.0, 1.0), (3.0, 0.2), (0.1, 7.0)):  # why eta = 1 / (2 L_0) and c = L_0 / L_1 are safe
+        eta, c = 1 / (2 * L_0), L_0 / L_1
+        for norm in np.geomspace(1e-3, 1e3, 60) * c:
+            effective = eta * min(1, c / norm)
+            assert effective <= 1 / (L_0 + L_1 * norm) * (1 + 1e-12)
+            assert norm < c or math.isclose(effective, 1 / (2 * L_1 * norm))
+    for w in (2.0, 3.0, 5.0):  # the wall: J'' / J' is about 99 / w
+        at = torch.tensor(w, dtype=torch.float64, requires_grad=True)
+        (slope,) = torch.autograd.grad((at**50 - 0.5) ** 2 / 2, at, create_graph=True)
+        (curvature,) = torch.autograd.grad(slope, at)
+        assert math.isclose((curvature / slope).item(), 99 / w, rel_tol=1e-9)
 
 
 @formula("eq-gradient-clipping-accumulate")
