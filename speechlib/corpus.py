@@ -1,168 +1,50 @@
 """Which utterances there are: their text, speaker, split and samples, from this book or from people.
 
 The synthetic corpus travels in ``data/`` and is read from there; nothing is downloaded. Real speech is read
-from a local folder, or fetched once. Every file is compared with its checksum before it is used.
+from a local folder, or fetched once, and compared with its checksum before it is used.
 """
 
 import csv
 import hashlib
 import io
-import operator
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
 
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+from speechlib.archives import cache as _cache
+from speechlib.public_corpora import (
+    common_voice,
+    librispeech,
+    normalize,
+    speech_commands,
+    speech_commands_noise,
+)
+from speechlib.utterances import COMMANDS, DIGITS, WORDS, Corpus, CorpusError, Recording, Utterance
 
-
-class CorpusError(ValueError):
-    """The corpus cannot give what was asked for; the message says why and what to do."""
-
-
-@dataclass(frozen=True, eq=False)
-class Utterance:
-    """One recording of one speaker saying one text.
-
-    Attributes
-    ----------
-    id : str
-        Unique in its corpus.
-    y : np.ndarray [shape=(samples,)]
-        The waveform, float64 between -1 and 1.
-    sr : int
-        Samples per second (Hz).
-    text : str
-        What is said, words separated by spaces.
-    speaker, split : str
-        Who says it, and on which side of the split this speaker is.
-    voice, engine, accent : str
-        The voice (one engine speaking as one person at one warp), the synthesizer ("human" for people) and
-        the accent.
-    take : int
-        How many times this voice has said it before.
-    kind : str
-        "digits", "strings", "words" or "mandarin_digits".
-    """
-
-    id: str
-    y: np.ndarray = field(repr=False)
-    sr: int
-    text: str
-    speaker: str
-    split: str
-    voice: str
-    engine: str
-    accent: str
-    take: int
-    kind: str
-
-
-class Corpus(Sequence):
-    """A sequence of utterances that can be filtered and split; the order is always the same.
-
-    Parameters
-    ----------
-    utterances : iterable of Utterance
-
-    Examples
-    --------
-    >>> dev = digits("dev")
-    >>> len(dev), dev[0].text, len(dev[:20])
-    (300, 'zero', 20)
-    >>> sevens = dev.filter(lambda utterance: utterance.text == "seven")
-    >>> len(sevens), set(sevens.labels.tolist())
-    (30, {7})
-    """
-
-    def __init__(self, utterances: Iterable[Utterance]):
-        self._utterances = tuple(utterances)
-
-    def __len__(self) -> int:
-        return len(self._utterances)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return Corpus(self._utterances[index])
-        return self._utterances[operator.index(index)]
-
-    def __repr__(self) -> str:
-        seconds = sum(len(utterance.y) / utterance.sr for utterance in self)
-        return f"Corpus({len(self)} utterances, {len(self.speakers)} speakers, {seconds:.0f} s)"
-
-    def filter(self, keep: Callable[[Utterance], bool]) -> "Corpus":
-        """Keep the utterances for which `keep` is true."""
-        return Corpus(utterance for utterance in self if keep(utterance))
-
-    def split(self, name: str) -> "Corpus":
-        """The utterances of one split.
-
-        Raises
-        ------
-        CorpusError
-            If no utterance here belongs to it.
-        """
-        here = sorted({utterance.split for utterance in self})
-        if name not in here:
-            known = ", ".join(here) or "none, the corpus is empty"
-            raise CorpusError(f"no split {name!r} here; there are: {known}")
-        return self.filter(lambda utterance: utterance.split == name)
-
-    def leave_one_speaker_out(self) -> Iterator[tuple[str, "Corpus", "Corpus"]]:
-        """For each speaker: the name, everything the others say, everything this one says.
-
-        Examples
-        --------
-        >>> for speaker, others, own in digits("test").leave_one_speaker_out():
-        ...     print(speaker, len(others), len(own))
-        rms 550 550
-        slt 550 550
-        """
-        for speaker in self.speakers:
-            others = Corpus(utterance for utterance in self if utterance.speaker != speaker)
-            yield speaker, others, Corpus(utterance for utterance in self if utterance.speaker == speaker)
-
-    @property
-    def speakers(self) -> list[str]:
-        """The speakers' names, sorted."""
-        return sorted({utterance.speaker for utterance in self})
-
-    @property
-    def texts(self) -> list[str]:
-        """What each utterance says."""
-        return [utterance.text for utterance in self]
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The class of each utterance, as an integer (a digit, or the place of a command word in `WORDS`).
-
-        Raises
-        ------
-        CorpusError
-            If an utterance is not a single digit or command word.
-        """
-        classes = {text: n for names in (DIGITS, WORDS) for n, text in enumerate(names)}
-        for utterance in self:
-            if utterance.text not in classes:
-                raise CorpusError(f"{utterance.id} says {utterance.text!r}, which has no class: use .texts")
-        return np.array([classes[text] for text in self.texts], dtype=np.int64)
-
-    @property
-    def manifest(self) -> list[dict]:
-        """One row an utterance, with everything but the samples, and the duration in seconds."""
-        names = [each.name for each in fields(Utterance) if each.name != "y"]
-        return [
-            {**{name: getattr(utterance, name) for name in names}, "seconds": len(utterance.y) / utterance.sr}
-            for utterance in self
-        ]
-
+__all__ = [
+    "COMMANDS",
+    "DIGITS",
+    "WORDS",
+    "Corpus",
+    "CorpusError",
+    "Recording",
+    "Utterance",
+    "common_voice",
+    "digits",
+    "fsdd",
+    "librispeech",
+    "mandarin_digits",
+    "normalize",
+    "speech_commands",
+    "speech_commands_noise",
+    "strings",
+    "words",
+]
 
 # ---- the corpus that travels with the book ----
 
@@ -360,12 +242,6 @@ def _decode(content: bytes, name: str) -> tuple[np.ndarray, int]:
         return soundfile.read(io.BytesIO(content), dtype="float64")
     except soundfile.LibsndfileError as error:
         raise CorpusError(f"{name} cannot be decoded ({error}): is libsndfile older than 1.1?") from error
-
-
-def _cache() -> Path:
-    import pooch
-
-    return Path(pooch.os_cache("speechlib"))
 
 
 def _download(url: str, path: Path) -> None:
