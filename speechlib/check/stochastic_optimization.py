@@ -193,8 +193,7 @@ def step_for_ball(answer):
         if not 0 < eta < 2 / h:
             return (
                 f"For h = {h:g} a step must lie between 0 and 2/h = {2 / h:.4g}, or nothing settles; yours "
-                "is "
-                f"{eta:.4g}."
+                f"is {eta:.4g}."
             )
         return (
             f"For h = {h:g} and a variance of {v:g} your step {eta:.4g} settles at "
@@ -205,7 +204,8 @@ def step_for_ball(answer):
 
 
 def _svm(w, A, t, mu):
-    return np.maximum(0, 1 - t * (A @ w)).mean() + mu * np.abs(w).sum()
+    """The function of the exercise, at one point or at each row of many."""
+    return np.maximum(0, 1 - t * (w @ A.T)).mean(axis=-1) + mu * np.abs(w).sum(axis=-1)
 
 
 def _svm_slope(w, A, t, mu, theta=0.0, at_zero=0.0):
@@ -221,12 +221,9 @@ def _below(g, w, A, t, mu, rng):
     away = g - _svm_slope(w, A, t, mu, 0.5)  # where it would be above, if anywhere near
     ways = np.concatenate([axes, -axes, [away, -away], A, -A, rng.normal(size=(400, len(w)))])
     ways = ways / np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-300)
-    value = _svm(w, A, t, mu)
-    return all(
-        _svm(w + scale * v, A, t, mu) - value >= scale * (g @ v) - 1e-11
-        for scale in (1 / 64, 1.0, 16.0)
-        for v in ways
-    )
+    moves = np.concatenate([scale * ways for scale in (1 / 64, 1.0, 16.0)])
+    rises = _svm(w + moves, A, t, mu) - _svm(w, A, t, mu)
+    return bool(np.all(rises >= moves @ g - 1e-11))
 
 
 @exercise
@@ -287,8 +284,7 @@ def svm_subgradient(answer):
             if np.allclose(rest, theta * x) and not -1e-9 <= theta <= 1 + 1e-9:
                 return (
                     f"A margin is exactly 1, and there yours has θ = {theta:.3g}. On the kink θ may be any "
-                    "number "
-                    "from 0 to 1, and no other."
+                    "number from 0 to 1, and no other."
                 )
         where = {zero: "weights are exactly 0", hinge: "a margin is exactly 1"}.get(kind, "both kinks meet")
         return (
@@ -450,8 +446,7 @@ def soft_threshold(answer):
         w, tau = cases[k]
         return (
             f"For w = {w.round(4).tolist()} and tau = {tau:g} it is {right(w, tau)[0].round(4).tolist()}; "
-            "yours "
-            f"is {outputs[k][0].round(4).tolist()}."
+            f"yours is {outputs[k][0].round(4).tolist()}."
         )
 
     return _mistake(cases, outputs, right, wrong, otherwise)
@@ -759,8 +754,7 @@ def circuit_slope(answer):
             )
         return (
             f"At {angles.round(3).tolist()} the slope of a test function is {true.round(4).tolist()}; yours "
-            "is "
-            f"{got.round(4).tolist()}."
+            f"is {got.round(4).tolist()}."
         )
     return None
 
@@ -1038,8 +1032,7 @@ def _tries(table, chosen):
             left = sum((lr, seed) not in calls for lr in steps for seed in tuning)
             return (
                 f"{rule!r} got fewer tries: {left} of {len(steps) * len(tuning)} pairs of a step size and a "
-                "tuning "
-                "seed were not trained. All rules get the same."
+                "tuning seed were not trained. All rules get the same."
             )
         judged = [lr for lr, seed in calls if seed in fresh]
         if not judged:
@@ -1050,8 +1043,7 @@ def _tries(table, chosen):
         if len(set(judged)) > 1:
             return (
                 f"{rule!r} was trained with several step sizes on the fresh seeds. Choose by the tuning "
-                "seeds, and "
-                "then judge the chosen one alone."
+                "seeds, and then judge the chosen one alone."
             )
         if any((judged[0], seed) not in calls for seed in fresh):
             return f"{rule!r} was not trained with each of the fresh seeds."
@@ -1077,8 +1069,7 @@ def _choice_hint(rule, lr, steps, right):
     if any(map(math.isnan, tried[lr])):
         return (
             f"For {rule!r} it chose the step {lr:g}, with the scores {tried[lr]}. NaN is a lost run and "
-            "counts "
-            "as inf; left out, or compared as it is, it can win."
+            "counts as inf; left out, or compared as it is, it can win."
         )
     for typical, hint in (
         (np.mean, "the lowest mean. One run, lost or lucky, moves a mean: the median is asked"),
