@@ -127,7 +127,7 @@ def _verify(archive: Archive, packed: Path) -> None:
         packed.unlink()
         raise CorpusError(
             f"what came from {archive.url} is not what was published (SHA-256 {found[:12]}… instead of "
-            f"{archive.sha256[:12]}…) and was removed: call again; if it happens twice, do not use this source"
+            f"{archive.sha256[:12]}…) and was removed: call again; if it happens twice, use another source"
         )
 
 
@@ -172,7 +172,7 @@ def unpack(packed: Path, folder: Path, most_bytes: int) -> None:
 def _inside(folder: Path, member: tarfile.TarInfo, archive: str) -> Path:
     """Where a member goes, if it is safe."""
     path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or any(c in member.name for c in '\\:\0'):
+    if path.is_absolute() or ".." in path.parts or any(c in member.name for c in "\\:\0"):
         raise CorpusError(f"{archive} holds the unsafe path {member.name!r}: do not use this source")
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise CorpusError(f"{archive} holds {member.name!r}, a link or a device: do not use this source")

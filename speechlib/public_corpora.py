@@ -414,10 +414,10 @@ def _rows(table: Path, language: str):
     """The number of each line and its cells by name; quotes are part of the text in these tables."""
     lines = _lines(table, keep_empty=True)
     rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    lacking = {"client_id", "path", "sentence"} - set(rows.fieldnames or ())
-    if lacking:
-        raise CorpusError(f"{table} has no column {min(lacking)}: get a fresh copy")
     try:
+        lacking = {"client_id", "path", "sentence"} - set(rows.fieldnames or ())
+        if lacking:
+            raise CorpusError(f"{table} has no column {min(lacking)}: get a fresh copy")
         for row in rows:
             wrong = None
             if None in row or None in row.values():
@@ -432,7 +432,7 @@ def _rows(table: Path, language: str):
                 raise CorpusError(f"line {rows.line_num} of {table} {wrong}: get a fresh copy")
             yield rows.line_num, row
     except csv.Error as error:
-        raise CorpusError(f"line {rows.line_num} of {table}: {error}; get a fresh copy") from error
+        raise CorpusError(f"{table}, after line {rows.line_num}: {error}; get a fresh copy") from error
 
 
 # ---- text ----
