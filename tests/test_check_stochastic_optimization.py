@@ -744,6 +744,14 @@ def test_the_stub_fails(capsys, exercise):
         assert not passed and printed == "No answer yet: put yours in place of the three dots.\n"
 
 
+@pytest.mark.parametrize("exercise", [exercise for exercise, _ in RIGHT], ids=NAMES)
+def test_the_stub_as_it_stands_in_the_chapter_fails(capsys, exercise):
+    def stub(*given): ...  # it returns None
+
+    passed, printed = verdict(capsys, exercise, stub)
+    assert not passed and printed.startswith("Not yet. ") and "is there a `return`?" in printed
+
+
 @pytest.mark.parametrize("exercise, answer", RIGHT, ids=NAMES)
 def test_the_solution_passes(capsys, exercise, answer):
     passed, printed = verdict(capsys, exercise, answer)
