@@ -299,8 +299,8 @@ class SmallCNN(nn.Module):
 class TimeConvolution(nn.Module):
     """Convolutions over time, each added to what came before it: the workhorse of the book.
 
-    64,202 parameters for 40 bins and 10 classes. The distance between the frames that a layer looks at
-    doubles from layer to layer.
+    64,202 parameters for 40 bins and 10 classes. The first layer leaves every second frame; from then on the
+    distance between the frames that a layer looks at doubles from layer to layer.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ class TimeConvolution(nn.Module):
     def __init__(self, bins: int, classes: int, channels: int = 64, layers: int = 4, dropout: float = 0.1):
         super().__init__()
         self.bins = bins
-        self.first = nn.Conv1d(bins, channels, 5, padding=2)
+        self.first = nn.Conv1d(bins, channels, 5, padding=2, stride=2)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels, channels, 3, padding=2**i, dilation=2**i) for i in range(layers)
         )
@@ -325,13 +325,14 @@ class TimeConvolution(nn.Module):
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Features (N, T, bins) and lengths (N,) -> logits (N, classes)."""
         x, _, mask = checked(x, lengths, self.bins)
-        x = self.first(x.transpose(1, 2))  # (N, T, D) -> (N, D, T) -> (N, C, T)
+        x = self.first(x.transpose(1, 2))  # (N, T, D) -> (N, D, T) -> (N, C, T/2), rounded up
+        mask = mask[:, ::2]
         for norm, convolution in zip(self.norms, self.convolutions, strict=False):
             y = norm(x.transpose(1, 2)).transpose(1, 2)  # each frame by itself
             y = torch.relu(y).masked_fill(~mask[:, None], 0.0)  # or the padding would leak in
-            x = x + self.dropout(convolution(y))  # (N, C, T)
+            x = x + self.dropout(convolution(y))  # (N, C, T/2)
         x = self.norms[-1](x.transpose(1, 2)).transpose(1, 2)
-        x = mean_and_max(torch.relu(x), mask)  # (N, C, T) -> (N, 2 C)
+        x = mean_and_max(torch.relu(x), mask)  # (N, C, T/2) -> (N, 2 C)
         return self.output(self.dropout(x))
 
 

@@ -297,7 +297,8 @@ def fit(
         factors = np.array([schedule(step) for step in range(total)], dtype=float)
         identity = run.identity() | {
             "data": data.digest(), "dev": None if dev is None else dev.digest(), "steps": total,
-            "batch_size": batch_size, "seed": seed, "loss": _describe(loss), "schedule": hashlib.sha256(factors).hexdigest()[:16],
+            "batch_size": batch_size, "seed": seed, "loss": _describe(loss),
+            "schedule": hashlib.sha256(factors).hexdigest()[:16],
             "clip": _describe(clip), "augment": _describe(augment), "patience": patience, "average": average,
             "on_nonfinite": on_nonfinite,
         }  # fmt: skip
@@ -471,8 +472,10 @@ def load_weights(path: str | os.PathLike, model: nn.Module) -> None:
         As `load`, and if it is of another model; nothing has been changed then.
     """
     state, model = load(path), _unwrapped(model)
-    shapes = {name: text for name, text in state["identity"].items() if name.startswith("weights ")}
-    _of_the_same_run({"identity": shapes}, _shapes(model), path)
+    about_model = {
+        name: text for name, text in state["identity"].items() if name.startswith(("model", "weights "))
+    }
+    _of_the_same_run({"identity": about_model}, _shapes(model), path)
     best = state["best"] or {"weights": state["evaluated"] or state["weights"], "others": state["others"]}
     _assign(_everything(model), best["weights"] | best["others"])
 
@@ -560,7 +563,7 @@ class _Run:
         if not taken.any():
             raise NonFiniteGradient(
                 f"every step of epoch {epoch} was left out, because its loss or gradient was not finite: the "
-                "weights are lost, or the loss is at fault. Train anew with a smaller lr, a warm-up or clipping"
+                "weights are lost, or the loss is at fault. Train anew with a smaller lr or with clipping"
             )
         row = {
             name: float(np.average(rows[name][taken], weights=rows["examples"][taken]))
@@ -596,11 +599,11 @@ class _Run:
         """What must agree before a checkpoint may be loaded."""
         settings = json.loads(json.dumps(self.rule.state_dict()["settings"]))
         return {
-            "model": type(self.model).__qualname__,
+            **_shapes(self.model),
+            **{f"layers, line {i}": line for i, line in enumerate(repr(self.model).splitlines())},
+            "untrained": sorted(set(_everything(self.model)) - set(self.trained)),
             "rule": type(self.rule).__name__,
             "rule settings": settings | {"lr": self.lr},
-            "frozen": sorted(set(_everything(self.model)) - set(self.trained)),
-            **_shapes(self.model),
         }
 
     def state(self) -> dict:
@@ -687,7 +690,8 @@ def _everything(model):
 
 def _shapes(model):
     tensors = _everything(model)
-    return {f"weights {name}": f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items()}
+    shapes = {f"weights {name}": f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items()}
+    return {"model": type(model).__qualname__, **shapes}
 
 
 def _copies(tensors):
