@@ -27,23 +27,23 @@ from speechlib.public_corpora import (
 from speechlib.utterances import COMMANDS, DIGITS, WORDS, Corpus, CorpusError, Recording, Utterance
 
 __all__ = [
+    "Utterance",
+    "Corpus",
+    "digits",
+    "strings",
+    "words",
+    "mandarin_digits",
+    "fsdd",
+    "speech_commands",
+    "speech_commands_noise",
+    "librispeech",
+    "common_voice",
+    "normalize",
+    "Recording",
+    "CorpusError",
     "COMMANDS",
     "DIGITS",
     "WORDS",
-    "Corpus",
-    "CorpusError",
-    "Recording",
-    "Utterance",
-    "common_voice",
-    "digits",
-    "fsdd",
-    "librispeech",
-    "mandarin_digits",
-    "normalize",
-    "speech_commands",
-    "speech_commands_noise",
-    "strings",
-    "words",
 ]
 
 # ---- the corpus that travels with the book ----

@@ -241,7 +241,7 @@ def librispeech(root: str | os.PathLike | None = None, *, subset: str, sr: int |
     >>> len(dev), dev[0].id  # doctest: +SKIP
     (2703, '84-121123-0000')
     """
-    if subset not in LIBRISPEECH:
+    if subset not in list(LIBRISPEECH):
         raise CorpusError(f"no subset {subset!r} of LibriSpeech; there are: {', '.join(LIBRISPEECH)}")
     _check_rate(sr)
     folder = _librispeech_folder(root, subset)

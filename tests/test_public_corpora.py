@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import errno
 import functools
 import hashlib
 import http.server
@@ -9,6 +10,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -399,6 +401,8 @@ def test_a_damaged_copy_of_librispeech_is_refused(libri, name):
 def test_librispeech_that_is_not_there_is_refused(libri):
     with pytest.raises(CorpusError, match="no subset 'dev'.*there are: dev-clean, dev-other"):
         corpus.librispeech(libri, subset="dev")
+    with pytest.raises(CorpusError, match="no subset .*there are: dev-clean, dev-other"):
+        corpus.librispeech(libri, subset=["dev-clean", "dev-other"])
     with pytest.raises(CorpusError, match="no folder test-clean in .*leave root out"):
         corpus.librispeech(libri, subset="test-clean")
     (libri / "LibriSpeech" / "test-clean").mkdir()
@@ -775,6 +779,12 @@ def test_a_part_of_something_else_is_found_out(offered):
     assert len(corpus.speech_commands()) == 105
 
 
+def test_a_part_that_is_whole_needs_no_download(offered):
+    offered.cache.mkdir()
+    (offered.cache / "speech_commands_v0.02.tar.gz.part").write_bytes(offered.data)
+    assert len(corpus.speech_commands()) == 105 and offered.asked == []
+
+
 def test_more_than_announced_is_not_written_to_the_end(offered, monkeypatch):
     right = public_corpora.SPEECH_COMMANDS
     monkeypatch.setattr(public_corpora, "SPEECH_COMMANDS", dataclasses.replace(right, size=1000))
@@ -812,6 +822,18 @@ def test_offline_is_an_error_that_helps(offered, monkeypatch):
             call()
 
 
+def test_a_full_disk_is_an_error_that_helps_and_keeps_the_archive(offered, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(CorpusError, match="cannot be written .*No space.*is the disk full"):
+            corpus.speech_commands()
+    assert os.listdir(offered.cache) == ["speech_commands_v0.02.tar.gz"]
+    assert len(corpus.speech_commands()) == 105 and offered.asked == [None]
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_that_helps(offered, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(archives, "cache", lambda: tmp_path / "file")
@@ -828,7 +850,15 @@ def member(name, kind=tarfile.REGTYPE, target=""):
     return info
 
 
+def sparse():
+    """A file that says of itself that it has holes: three bytes long, with none of them in the archive."""
+    info = member("holes.wav")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "3"}
+    return info, b"0\n".ljust(512, b"\0")
+
+
 HARM = {
+    "holes": ([sparse()], "'holes.wav', a link or a device"),
     "out": ([(member("../evil.wav"), b"x")], "unsafe path '../evil.wav'"),
     "out from within": ([(member("zero/../../evil.wav"), b"x")], "unsafe path"),
     "absolute": ([(member("/tmp/evil.wav"), b"x")], "unsafe path"),
