@@ -468,8 +468,7 @@ def normalize(text: str, language: str = "en") -> str:
     text = unicodedata.normalize("NFC", text)
     if language.split("-")[0] in ("tr", "az"):
         text = text.replace("I", "ı").replace("İ", "i")
-    text = unicodedata.normalize("NFC", text.lower())
-    text = text.translate(dict.fromkeys(map(ord, APOSTROPHES), "'"))
+    text = text.lower().translate(dict.fromkeys(map(ord, APOSTROPHES), "'"))
     kept = []
     for n, character in enumerate(text):
         category = unicodedata.category(character)
@@ -480,7 +479,8 @@ def normalize(text: str, language: str = "en") -> str:
             kept.append(" ")
         elif category[0] != "C" or character in JOINERS:
             kept.append(character)
-    return " ".join("".join(kept).split())
+    # Lower case, or the removal of something invisible, may have brought together what can be composed.
+    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
 def _in_word(character: str) -> bool:

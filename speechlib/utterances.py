@@ -59,7 +59,7 @@ class Recording:
             audio._check_chunks(self.path)
             y, own = audio._read(self.path)
             if y.size and y.shape[1] == 1 and np.isfinite(y).all():
-                return y[:, 0] if self.target in (None, own) else audio.resample(y[:, 0], own, self.target)
+                return y[:, 0] if self.target is None else audio.resample(y[:, 0], own, self.target)
         except audio.AudioError as error:
             raise CorpusError(str(error)) from None
         except OSError as error:

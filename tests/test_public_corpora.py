@@ -442,7 +442,7 @@ ROWS = {
             "",
         ],
     ],
-    "dev": [["bb", "common_voice_en_3.mp3", 'The "end', "3", "1", "teens", "", "Wales", "", "en", ""]],
+    "dev": [["bb", "common_voice_en_3.mp3", '"The end', "3", "1", "teens", "", "Wales", "", "en", ""]],
     "test": [["cc", "common_voice_en_4.mp3", "Café…", "2", "0", "", "do_not_wish_to_say", "", "", "en", ""]],
 }
 
@@ -586,6 +586,7 @@ def test_a_rate_that_is_none_is_refused_at_once(commands, sr):
         ("well-known – so—so", "en", "well known so so"),
         ("  a\u00a0b\tc\u3000d ", "en", "a b c d"),
         ("so\u00adft \ufefftext\u200e", "en", "soft text"),
+        ("J\u030c e\u00ad\u0301", "en", "\u01f0 \u00e9"),
         ("U.S.A. costs $5 & 10%", "en", "u s a costs 5 10"),
         ("e\u0301te\u0301 L'homme", "fr", "été l'homme"),
         ("„Straße“ Ä", "de", "straße ä"),
