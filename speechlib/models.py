@@ -309,6 +309,12 @@ class TimeConvolution(nn.Module):
     layers : int
     dropout : float
         The share of each layer's output, and of the averages at the end, that is set to 0 in training.
+
+    Examples
+    --------
+    >>> model = TimeConvolution(40, 10)
+    >>> model(torch.zeros(2, 60, 40), [60, 35]).shape              # two utterances -> ten logits each
+    torch.Size([2, 10])
     """
 
     def __init__(self, bins: int, classes: int, channels: int = 64, layers: int = 4, dropout: float = 0.1):
@@ -347,7 +353,7 @@ class Recurrent(nn.Module):
     units : int
         The size of the state.
     kind : {"rnn", "lstm", "gru"}
-        The plain recurrent network has tanh units.
+        "rnn" is the plain recurrent network, with tanh units.
     layers : int
         The second reads the states of the first, and so on.
     forget_bias : float
@@ -449,6 +455,13 @@ class SelfAttention(nn.Module):
     Source: A. Vaswani et al., "Attention is all you need", 2017, equation 1 and sections 3.1 to 3.5. Differs:
     normalized before each part, not after (R. Xiong et al., "On layer normalization in the transformer
     architecture", 2020), and the inner layer is twice as wide, not four times.
+
+    Examples
+    --------
+    >>> model = SelfAttention(40, 10).eval()
+    >>> first, second = model.attention(torch.zeros(1, 5, 40), [3])
+    >>> first.shape, first[0, 0, 0, 3:].tolist()                   # nobody looks at the two padded frames
+    (torch.Size([1, 4, 5, 5]), [0.0, 0.0])
     """
 
     def __init__(

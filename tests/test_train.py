@@ -663,7 +663,8 @@ def test_a_link_to_a_checkpoint_stays_a_link(tmp_path):
 def test_save_and_load_keep_every_bit(tmp_path):
     state = {
         "arrays": [
-            np.array(0.1), np.arange(3, dtype=np.uint64) + 2**63, np.zeros((0, 2), np.float32), np.array([True])
+            np.array(0.1), np.arange(3, dtype=np.uint64) + 2**63, np.zeros((0, 2), np.float32),
+            np.array([True]),
         ],
         "tensors": {
             "half": torch.tensor([1.5], dtype=torch.bfloat16), "turned": torch.arange(6).reshape(2, 3).T
@@ -746,18 +747,10 @@ def test_a_wrapped_model_trains_and_shares_its_checkpoints_with_the_bare_one(tmp
     straight = model_of()
     fit(straight, examples(), optimizer=SGD, epochs=2)
     with pytest.raises(Killed):
-        fit(Wrapped(model_of()), examples(), optimizer=SGD, epochs=2, batch_size=32, checkpoint=tmp_path / "run",
-            augment=None, loss=Dying(1))  # fmt: skip
+        wrapped = Wrapped(model_of())
+        fit(wrapped, examples(), optimizer=SGD, epochs=2, checkpoint=tmp_path / "run", loss=Dying(1))
     bare = model_of(seed=4)
-    fit(
-        bare,
-        examples(),
-        optimizer=SGD,
-        epochs=2,
-        batch_size=32,
-        checkpoint=tmp_path / "run",
-        loss=Dying(None),
-    )
+    fit(bare, examples(), optimizer=SGD, epochs=2, checkpoint=tmp_path / "run", loss=Dying(None))
     assert_same_bits(weights(bare), weights(straight))
 
 
