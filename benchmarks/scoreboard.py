@@ -36,7 +36,7 @@ import scipy
 import soundfile
 
 import speechlib
-from speechlib import corpus, features, losses, metrics, optim, templates
+from speechlib import clip, corpus, features, losses, metrics, optim, templates
 from speechlib.autograd import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -239,7 +239,86 @@ class MultilayerPerceptron:
         return losses.softmax_cross_entropy(self.scores(self.standardized(data)).data, data.labels)[0]
 
 
-RECOGNIZERS = [NearestMean, NearestTemplate, SoftmaxRegression, MultilayerPerceptron]
+class RecurrentNetwork:
+    """Chapter on gradient clipping: ReLU units that begin with the identity, minibatches, clipped by norm."""
+
+    name = "recurrent network, clipped gradients"
+    grid = {"lr": [0.003, 0.01, 0.03], "bound": [1.0], "momentum": [0.9], "units": [64], "steps": [300]}
+    seeds = [0, 1, 2, 3, 4]
+    segments = 24
+
+    def __init__(self, train, scope, lr, bound, momentum, units, steps, seed=0):
+        self.pooled = NearestMean(train, scope, segments=self.segments).pooled
+        x = self.sequences(train)
+        self.center, self.scale = x.mean(axis=(0, 1)), x.std(axis=(0, 1))
+        x = self.inputs(train)
+        rng = np.random.default_rng(seed)
+        U, V = 0.1 * rng.normal(size=(x.shape[2], units)), 0.1 * rng.normal(size=(units, 10))
+        arrays = (U, np.eye(units), np.zeros(units), V, np.zeros(10))
+        self.params = [Tensor(a, requires_grad=True) for a in arrays]
+        rule = optim.SGD([p.data for p in self.params], lr, momentum=momentum)
+        for _ in range(steps):
+            rows = rng.choice(len(x), 32, replace=False)
+            z = self.scores(x[rows])
+            z.backward(losses.softmax_cross_entropy(z.data, train.labels[rows])[1])
+            grads = [p.grad for p in self.params]
+            clip.by_norm(grads, bound)
+            rule.step(grads)
+            for p in self.params:
+                p.grad = None
+
+    def sequences(self, data):
+        return self.pooled(data).reshape(len(data.labels), self.segments, -1)
+
+    def inputs(self, data):
+        return (self.sequences(data) - self.center) / self.scale
+
+    def scores(self, x):
+        U, W, b, V, c = self.params
+        h = Tensor(np.zeros((len(x), W.shape[0])))
+        for t in range(self.segments):
+            h = (Tensor(x[:, t]) @ U + h @ W + b).relu()
+        return h @ V + c
+
+    def predict(self, data):
+        return self.scores(self.inputs(data)).data.argmax(axis=1)
+
+    def loss(self, data):
+        return losses.softmax_cross_entropy(self.scores(self.inputs(data)).data, data.labels)[0]
+
+
+class AveragedPerceptron(MultilayerPerceptron):
+    """Chapter on stochastic optimization: the same network; AdamW on minibatches, its last half averaged."""
+
+    name = "multilayer perceptron, AdamW on minibatches, averaged"
+    grid = {"lr": [0.0003, 0.001, 0.003], "weight_decay": [0.01, 0.1, 1.0], "units": [64], "steps": [600]}
+
+    def __init__(self, train, scope, lr, weight_decay, units, steps, seed=0):
+        super().__init__(train, scope, lr, weight_decay, momentum=0.9, units=units, steps=0, seed=seed)
+        x, arrays = self.standardized(train), [p.data for p in self.params]
+        rng = np.random.default_rng([seed, 1])
+        rule, average = optim.AdamW(arrays, lr, weight_decay=weight_decay), optim.Average(arrays)
+        for step in range(steps):
+            rows = rng.choice(len(x), 32, replace=False)
+            z = self.scores(x[rows])
+            z.backward(losses.softmax_cross_entropy(z.data, train.labels[rows])[1])
+            rule.step([p.grad for p in self.params])
+            for p in self.params:
+                p.grad = None
+            if step >= steps // 2:
+                average.update()
+        for array, mean in zip(arrays, average.average, strict=True):
+            array[...] = mean
+
+
+RECOGNIZERS = [
+    NearestMean,
+    NearestTemplate,
+    SoftmaxRegression,
+    MultilayerPerceptron,
+    RecurrentNetwork,
+    AveragedPerceptron,
+]
 
 
 # ---- measuring
