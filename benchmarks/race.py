@@ -892,8 +892,8 @@ def calibration(repeats=7):
 def timing(workloads, contestants, *, rounds=5, most=20, steps=20, tolerance=0.1, quiet=False):
     """Seconds of a step: the gradient with its clipping, and the rule. Off the clock: nothing else.
 
-    Contestants take turns. A round whose two calibrations differ by more than `tolerance` is thrown away and
-    repeated, `most` rounds in all at most.
+    Contestants take turns, in another order each round. A round whose two calibrations differ by more than
+    `tolerance` is thrown away and repeated, `most` rounds in all at most.
 
     Returns
     -------
@@ -912,7 +912,9 @@ def timing(workloads, contestants, *, rounds=5, most=20, steps=20, tolerance=0.1
         calibration()
         while len(calibrations) < rounds and len(calibrations) + thrown_away < most:
             before = calibration()
-            measured = {key: median_step(learner, steps) for key, learner in learners.items()}
+            # in another order each round: who comes first pays for what the one before left in the caches
+            order = np.random.default_rng(len(calibrations) + thrown_away).permutation(list(learners))
+            measured = {key: median_step(learners[key], steps) for key in map(tuple, order.tolist())}
             after = calibration()
             if max(before, after) > (1 + tolerance) * min(before, after):
                 thrown_away += 1
@@ -927,7 +929,8 @@ def timing(workloads, contestants, *, rounds=5, most=20, steps=20, tolerance=0.1
             f"in none of {most} rounds was the machine steady: try again when nothing else is running"
         )
     result = {}
-    for (workload, name), rows in kept.items():
+    for workload, name in learners:
+        rows = kept[workload, name]
         seconds, calibrated, rule = np.median(rows, axis=0)
         totals = [row[0] for row in rows]
         numbers = {"seconds": seconds, "calibrated": calibrated, "rule": rule,
@@ -950,7 +953,9 @@ def slow(contestant):
 
 
 def median_step(learner, steps):
-    """Medians of the seconds of the gradient and of the rule."""
+    """Medians of the seconds of the gradient and of the rule, after some steps that do not count."""
+    for _ in range(steps // 2):
+        learner.step(learner.gradient())
     times = []
     for _ in range(steps):
         start = time.perf_counter()
