@@ -26,7 +26,7 @@ def step_for_ball(h, variance, size):
 
 
 def svm_subgradient(w, A, t, mu):
-    costs = t * (A @ w) < 1  # on the kink: theta = 0
+    costs = t * (A @ w) < 1  # on the kink: alpha = 0
     return -(t * costs) @ A / len(t) + mu * np.sign(w)  # sign(0) = 0 lies in [-1, 1]
 
 
@@ -82,8 +82,8 @@ def slope(
     return lambda w, A, t, mu: hinge(A, t, margins(w, A, t)) + penalty(w, mu)
 
 
-def on_hinge(theta):
-    return slope(lambda A, t, m: -(t * ((m < 1) + theta * (m == 1))) @ A / len(t))
+def on_hinge(alpha):
+    return slope(lambda A, t, m: -(t * ((m < 1) + alpha * (m == 1))) @ A / len(t))
 
 
 def on_zero(s):
@@ -95,13 +95,56 @@ def svm_in_place(w, A, t, mu):
     return -((A @ w < 1) @ A) / len(t) + mu * np.sign(w)
 
 
-def by_loops(w, A, t, mu):  # another right one, with theta = 1
+def by_loops(w, A, t, mu):  # another right one, with alpha = 1
     g = [mu if a > 0 else -mu for a in w]
     for x, label in zip(A, t, strict=True):
         if label * (x @ w) <= 1:
             for j in range(len(w)):
                 g[j] -= label * x[j] / len(t)
     return g
+
+
+def quotient(ahead, behind):
+    def f(w, A, t, mu):
+        return np.maximum(0, 1 - t * (A @ w)).mean() + mu * np.abs(w).sum()
+
+    def answer(w, *rest):
+        around = [(f(w + ahead * e, *rest), f(w - behind * e, *rest)) for e in np.eye(len(w))]
+        return np.array([(up - down) / (ahead + behind) for up, down in around])
+
+    return answer
+
+
+def one_word(i):
+    return slope(lambda A, t, m: -(t[i] * (m[i] < 1)) * A[i])
+
+
+def last_word(w, A, t, mu):
+    g = np.zeros(len(w))
+    for x, label in zip(A, t, strict=True):
+        if label * (x @ w) < 1:
+            g = -label * x / len(t)
+    return g + mu * np.sign(w)
+
+
+def over_active(w, A, t, mu):
+    active = t * (A @ w) < 1
+    return -(t[active, None] * A[active]).mean(axis=0) + mu * np.sign(w)
+
+
+def loop(w, tau):
+    return [x - tau if x > tau else x + tau if x < -tau else 0 for x in w]
+
+
+def loop_by_index(w, tau):
+    new = np.zeros(len(w))
+    for i in range(len(w)):
+        new[i] = np.sign(w[i]) * max(abs(w[i]) - tau, 0)
+    return new
+
+
+def loop_over_rows(w, tau):  # right for two axes, and not for none
+    return np.array([soft_threshold(x, tau) for x in w])
 
 
 def signed(w, tau):
@@ -161,6 +204,20 @@ def only_one_corrected(which):
     return step
 
 
+def with_constants(lr=None, eps=None):
+    def step(theta, g, m, v, k, given_lr, beta1, beta2, given_eps):
+        used = given_lr if lr is None else lr, given_eps if eps is None else eps
+        return adam_step(theta, g, m, v, k, used[0], beta1, beta2, used[1])
+
+    return step
+
+
+def folded(theta, g, m, v, k, lr, beta1, beta2, eps):
+    m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g**2
+    size = lr * np.sqrt(1 - beta2**k) / (1 - beta1**k)
+    return theta - size * m / (np.sqrt(v) + eps), m, v
+
+
 def exchanged(theta, g, m, v, k, lr, beta1, beta2, eps):
     return adam_step(theta, g, m, v, k, lr, beta2, beta1, eps)
 
@@ -216,6 +273,45 @@ def turned_in_place(f, angles):
         slopes.append((up - f(angles)) / 2)
         angles[j] = before
     return slopes
+
+
+def alias(f, angles):
+    slopes = []
+    for j in range(len(angles)):
+        a = angles
+        a[j] += np.pi / 2
+        b = angles
+        b[j] -= np.pi / 2
+        slopes.append((f(a) - f(b)) / 2)
+    return slopes
+
+
+def three(rows):
+    """The rule for three angles, whatever is given: with rows of a matrix, or by an index."""
+
+    def answer(f, angles):
+        slopes = np.zeros(3)
+        for j in range(3):
+            up, down = angles.copy(), angles.copy()
+            if rows:
+                up, down = angles + np.pi / 2 * np.eye(3)[j], angles - np.pi / 2 * np.eye(3)[j]
+            else:
+                up[j] += np.pi / 2
+                down[j] -= np.pi / 2
+            slopes[j] = (f(up) - f(down)) / 2
+        return slopes
+
+    return answer
+
+
+def padded(f, angles):
+    slopes = np.zeros(3)
+    slopes[: len(angles)] = circuit_slope(f, angles)
+    return slopes
+
+
+def all_at_once(f, angles):
+    return np.array([(f(angles + np.pi / 2) - f(angles - np.pi / 2)) / 2 for _ in angles])
 
 
 def left_turned(f, angles):
@@ -337,6 +433,39 @@ def left_out(scores):
     return np.median(left) if left else math.inf
 
 
+def lower_median(scores):
+    return sorted(scores)[(len(scores) - 1) // 2]
+
+
+def upper_median(scores):
+    return sorted(scores)[len(scores) // 2]
+
+
+def step_for_all(together):
+    """One step size for all rules: that with the lowest `together` of the medians of all rules."""
+
+    def answer(train, rules, lrs, tuning_seeds, fresh_seeds):
+        def scores(rule, lr, seeds):
+            return [math.inf if math.isnan(v) else v for v in (train(rule, lr, s) for s in seeds)]
+
+        medians = {lr: [np.median(scores(r, lr, tuning_seeds)) for r in rules] for lr in sorted(lrs)}
+        chosen = min(medians, key=lambda lr: together(medians[lr]))
+        return {rule: scores(rule, chosen, fresh_seeds) for rule in rules}, None
+
+    return answer
+
+
+def against_second(key):
+    """The winner is compared with the second of a ranking alone."""
+
+    def answer(*given):
+        fresh, _ = fair_comparison(*given)
+        order = sorted(fresh, key=lambda rule: key(fresh[rule]))
+        return fresh, order[0] if max(fresh[order[0]]) < min(fresh[order[1]]) else None
+
+    return answer
+
+
 def quick_alone(scores):  # right for the first rule, and no rule that a check could know
     return 0 if scores == [9.0, 9.0, 9.0] else np.median(scores)
 
@@ -455,6 +584,8 @@ WRONG = [
     (check.batch_error, lambda v, B, N, r: batch_error(v, B, N, False), "both as draws without"),
     (check.batch_error, lambda v, B, N, r: batch_error(v, B, N, not r), "the wrong way round"),
     (check.batch_error, error(factor=lambda B, N: 1 - B / N), "not over N"),
+    (check.batch_error, lambda v, B, N, r: v / B if r else v / B * (N - B) / N - 1, "Parentheses"),
+    (check.batch_error, error(factor=lambda B, N: (N - B) / N - 1), "Parentheses"),
     (check.batch_error, error(factor=lambda B, N: np.float64(N - 1) / (N - B)), "factor is upside down"),
     (check.batch_error, error(factor=lambda B, N: ((N - B) / (N - 1)) ** 0.5), "The root of the factor"),
     (check.batch_error, lambda *given: batch_error(*given) ** 0.5, "That is the root of it"),
@@ -498,6 +629,15 @@ WRONG = [
     (check.svm_subgradient, slope(penalty=lambda w, mu: mu * np.abs(w)), "mu |w| itself"),
     (check.svm_subgradient, slope(penalty=lambda w, mu: mu), "Yours is +1 everywhere"),
     (check.svm_subgradient, slope(lambda A, t, m: -((m < 1) @ A) / len(t)), "The labels are missing"),
+    (check.svm_subgradient, lambda w, A, t, mu: -((A @ w < 1) @ A) / len(t) + mu * np.sign(w),
+     "missing everywhere"),
+    (check.svm_subgradient, one_word(0), "of one word, as in a *stochastic*"),
+    (check.svm_subgradient, one_word(-1), "of one word, as in a *stochastic*"),
+    (check.svm_subgradient, last_word, "of one word, as in a *stochastic*"),
+    (check.svm_subgradient, over_active, "that cost something"),
+    (check.svm_subgradient, quotient(1e-6, 1e-6), "Nearly: that is a difference quotient; write the slope"),
+    (check.svm_subgradient, quotient(1e-4, 1e-4), "Nearly"),
+    (check.svm_subgradient, quotient(1e-7, 0), "Nearly"),
     (check.svm_subgradient, slope(lambda A, t, m: -(t * (m > 1)) @ A / len(t)), "with a margin above 1"),
     (check.svm_subgradient, slope(lambda A, t, m: -(t * (m < 0)) @ A / len(t)), "the words that are wrong"),
     (check.svm_subgradient, slope(margins=lambda w, A, t: A @ w), "the score alone"),
@@ -507,9 +647,9 @@ WRONG = [
      "squared hinge"),
     (check.svm_subgradient, lambda *given: -svm_subgradient(*given), "direction of a step"),
     (check.svm_subgradient, lambda *given: 1.1 * svm_subgradient(*given), "f is smooth, with the slope"),
-    (check.svm_subgradient, on_hinge(1.5), "θ = 1.5"),
-    (check.svm_subgradient, on_hinge(-0.5), "θ = -0.5"),
-    (check.svm_subgradient, on_hinge(2.0), "θ = 2"),
+    (check.svm_subgradient, on_hinge(1.5), "α = 1.5"),
+    (check.svm_subgradient, on_hinge(-0.5), "α = -0.5"),
+    (check.svm_subgradient, on_hinge(2.0), "α = 2"),
     (check.svm_subgradient, on_zero(1.5), "takes 1.5"),
     (check.svm_subgradient, on_zero(-2.0), "takes -2"),
     (check.svm_subgradient, slope(lambda A, t, m: -(t * ((m < 1) + 1.25 * (m == 0))) @ A / len(t)),
@@ -528,6 +668,13 @@ WRONG = [
     (check.soft_threshold, lambda w, tau: w - tau, "All entries moved down"),
     (check.soft_threshold, lambda w, tau: np.maximum(w - tau, 0), "negative entries became 0"),
     (check.soft_threshold, lambda w, tau: np.where(w > 0, np.maximum(w - tau, 0), w), "Only the positive"),
+    (check.soft_threshold, loop, "a loop over `w` sees rows"),
+    (check.soft_threshold, loop_by_index, "a loop over `w` sees rows"),
+    (check.soft_threshold, loop_over_rows, "two axes, or none"),
+    (check.soft_threshold, lambda w, tau: np.where(w > tau, w - tau, np.where(w < tau, w + tau, 0)),
+     "A minus sign is lost"),
+    (check.soft_threshold, lambda w, tau: w * max(0, 1 - tau / np.linalg.norm(w)), "shrunk by its norm"),
+    (check.soft_threshold, lambda w, tau: w - tau * w / np.linalg.norm(w), "shrunk by its norm"),
     (check.soft_threshold, lambda w, tau: w + tau * np.sign(w), "away from 0"),
     (check.soft_threshold, lambda w, tau: np.clip(w, -tau, tau), "to be taken off"),
     (check.soft_threshold, lambda w, tau: w * max(1 - tau, 0), "multiplied by 1 - tau"),
@@ -538,7 +685,8 @@ WRONG = [
     (check.soft_threshold, lambda w, tau: np.sign(w) * np.maximum(np.abs(w), tau), "raised to tau"),
     (check.soft_threshold, lambda w, tau: w.copy(), "Nothing moved"),
     (check.soft_threshold, lambda w, tau: w * np.maximum(0, 1 - tau / np.abs(w)), "says NaN"),
-    (check.soft_threshold, lambda w, tau: soft_threshold(w, 0.9 * tau), "and tau = 1 it is [2.0"),
+    (check.soft_threshold, lambda w, tau: soft_threshold(w, 0.9 * tau),
+     "and tau = 1 it is [2.0, -1.5, 0.0, 0.0, 0.0, 0.0, 0.0]; yours"),
     (check.soft_threshold, signed, "changed the array"),
     (check.soft_threshold, asks_if, "`if` of a whole array"),
     (check.soft_threshold, lambda w, tau: w if tau == 0 else soft_threshold(w, tau), "caller's own array"),
@@ -556,6 +704,12 @@ WRONG = [
     (check.adam_step, exchanged_correction, "The corrections are exchanged"),
     (check.adam_step, adam(divide=lambda m, v, eps: m / np.sqrt(v + eps)), "inside the root"),
     (check.adam_step, adam(divide=lambda m, v, eps: m / np.sqrt(v)), "eps is missing"),
+    (check.adam_step, with_constants(eps=1e-8), "eps is missing, or not the one that was given"),
+    (check.adam_step, with_constants(eps=1e-12), "eps is missing, or not the one that was given"),
+    (check.adam_step, adam(second=lambda v, b, k: v / (1 - b**k) ** 2), "and then comes the root"),
+    (check.adam_step, folded, "added to the uncorrected root"),
+    (check.adam_step, with_constants(lr=0.001), "The step size is 0.001 in yours"),
+    (check.adam_step, with_constants(lr=0.1), "The step size is 0.1 in yours"),
     (check.adam_step, adam(divide=lambda m, v, eps: m / (v + eps)), "The root is missing"),
     (check.adam_step, adam(divide=lambda m, v, eps: m / np.sqrt(v) + eps), "parentheses"),
     (check.adam_step, adam(divide=lambda m, v, eps: np.sqrt(v) / (m + eps)), "upside down"),
@@ -591,6 +745,12 @@ WRONG = [
     (check.circuit_slope, angle(lambda f: f(np.pi / 2) - f(-np.pi / 2)), "the half is missing"),
     (check.circuit_slope, angle(lambda f: (f(-np.pi / 2) - f(np.pi / 2)) / 2), "plus first"),
     (check.circuit_slope, angle(lambda f: (f(np.pi / 2) - f(-np.pi / 2)) / np.pi), "divides by 2"),
+    (check.circuit_slope, angle(lambda f: (f(np.pi / 2) - f(-np.pi / 2)) / (np.pi / 2)), "divide by pi/2"),
+    (check.circuit_slope, alias, "`a = angles` makes no copy"),
+    (check.circuit_slope, three(rows=True), "There is 1 angle here; yours assumes 3."),
+    (check.circuit_slope, three(rows=False), "There is 1 angle here; yours assumes 3."),
+    (check.circuit_slope, padded, "There is 1 angle here; yours assumes 3."),
+    (check.circuit_slope, all_at_once, "You turn all angles at once"),
     (check.circuit_slope, angle(lambda f: (f(np.pi) - f(-np.pi)) / 2), "to the same place twice"),
     (check.circuit_slope, angle(lambda f: (f(np.pi / 4) - f(-np.pi / 4)) / 2), "an eighth"),
     (check.circuit_slope, angle(lambda f: (f(90) - f(-90)) / 2), "in radians"),
@@ -617,6 +777,8 @@ WRONG = [
     (check.saga_direction, view, "table[i] is a view"),
     (check.saga_direction, saga(lambda g, old, mean, n: g - old), "mean of the table is missing"),
     (check.saga_direction, saga(lambda g, old, mean, n: g + mean), "is not subtracted"),
+    (check.saga_direction, saga(lambda g, old, mean, n: g - mean), "table[i] is missing"),
+    (check.saga_direction, saga(lambda g, old, mean, n: g - old + n * mean / (n - 1)), "divided by n - 1"),
     (check.saga_direction, saga(lambda g, old, mean, n: g.copy()), "plain stochastic descent"),
     (check.saga_direction, saga(lambda g, old, mean, n: g + old - mean), "The signs"),
     (check.saga_direction, saga(lambda g, old, mean, n: g - old - mean), "sign of the mean"),
@@ -645,6 +807,15 @@ WRONG = [
     (check.saga_direction, lambda new, i, table: table, "an entry for each weight"),
     (check.fair_comparison, comparison(typical=np.mean), "moves a mean"),
     (check.fair_comparison, comparison(typical=min), "That is luck"),
+    (check.fair_comparison, comparison(typical=max), "lowest worst score"),
+    (check.fair_comparison, comparison(typical=lower_median), "*lower* median"),
+    (check.fair_comparison, comparison(typical=upper_median), "*upper* median"),
+    (check.fair_comparison, step_for_all(sum), "for all rules together"),
+    (check.fair_comparison, step_for_all(min), "for all rules together"),
+    (check.fair_comparison, step_for_all(np.median), "for all rules together"),
+    (check.fair_comparison, against_second(max), "with the runner-up 'B' alone"),
+    (check.fair_comparison, against_second(np.median), "with the runner-up 'B' alone"),
+    (check.fair_comparison, against_second(sum), "with the runner-up 'B' alone"),
     (check.fair_comparison, comparison(best=max), "Lower scores are better"),
     (check.fair_comparison, comparison(typical=left_out, lost=as_it_is), "NaN is a lost run"),
     (check.fair_comparison, comparison(lost=as_it_is), "NaN is a lost run"),

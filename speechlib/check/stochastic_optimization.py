@@ -39,6 +39,11 @@ def _one_number(answer, cases):
     return None, outputs
 
 
+def _shown(array, digits=4):
+    """Rounded, as a list for a hint, without a -0.0."""
+    return (array.round(digits) + 0.0).tolist()
+
+
 @exercise
 def batch_error(answer):
     """`answer(variance, B, N, replace)`: the expected squared error of the mean gradient of a batch."""
@@ -84,6 +89,17 @@ def batch_error(answer):
             rule(over_batch, lambda B, N: (N - B) / N),
             "The factor is (N - B) over N - 1, not over N. With a batch of one both ways to draw are the "
             "same.",
+        ),
+        *(
+            (
+                one_less,
+                "Parentheses are missing: (N - B) / N - 1 divides first and then takes off 1. It is "
+                "(N - B) / (N - 1).",
+            )
+            for one_less in (
+                rule(over_batch, lambda B, N: (N - B) / N - 1),
+                lambda v, B, N, replace: [np.float64(v / B if replace else v / B * (N - B) / N - 1)],
+            )
         ),
         (
             rule(over_batch, lambda B, N: np.float64(N - 1) / (N - B)),
@@ -208,22 +224,25 @@ def _svm(w, A, t, mu):
     return np.maximum(0, 1 - t * (w @ A.T)).mean(axis=-1) + mu * np.abs(w).sum(axis=-1)
 
 
-def _svm_slope(w, A, t, mu, theta=0.0, at_zero=0.0):
+def _svm_slope(w, A, t, mu, alpha=0.0, at_zero=0.0):
     """The subgradient with these slopes on the kinks."""
     margins = t * (A @ w)
-    costs = np.where(margins < 1, 1.0, np.where(margins == 1, theta, 0.0))
+    costs = np.where(margins < 1, 1.0, np.where(margins == 1, alpha, 0.0))
     return -(t * costs) @ A / len(t) + mu * np.where(w == 0, at_zero, np.sign(w))
 
 
-def _below(g, w, A, t, mu, rng):
-    """Whether the plane through the point w with the slope g lies nowhere above, at all of many points."""
+def _below(g, w, A, t, mu, rng, slack=0.0):
+    """Whether the plane through the point w with the slope g lies nowhere above, at all of many points.
+
+    A `slack` above 0 forgives an error of the slope of that size.
+    """
     axes = np.eye(len(w))
     away = g - _svm_slope(w, A, t, mu, 0.5)  # where it would be above, if anywhere near
     ways = np.concatenate([axes, -axes, [away, -away], A, -A, rng.normal(size=(400, len(w)))])
     ways = ways / np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-300)
     moves = np.concatenate([scale * ways for scale in (1 / 64, 1.0, 16.0)])
     rises = _svm(w + moves, A, t, mu) - _svm(w, A, t, mu)
-    return bool(np.all(rises >= moves @ g - 1e-11))
+    return bool(np.all(rises >= moves @ g - slack * np.linalg.norm(moves, axis=1) - 1e-11))
 
 
 @exercise
@@ -236,7 +255,7 @@ def svm_subgradient(answer):
     signs = np.array([1.0, 1.0, 1.0, -1.0, 1.0])
     plain, hinge, zero = "plain", "hinge", "zero"
     cases = [  # where f is smooth; a margin of exactly 1; weights of exactly 0; both
-        (plain, (np.array([0.4, -0.9, 0.3, 1.2]), A, t, 0.3)),
+        (plain, (np.array([0.4, 0.9, -0.3, 1.2]), A, t, 0.3)),
         (plain, (3 * rng.normal(size=4), A[:5], t[:5], 1.5)),
         (zero, (np.array([0.4, 0.0, 0.0, -0.3]), A, t, 0.3)),
         (zero, (np.zeros(4), A, t, 0.7)),
@@ -266,6 +285,8 @@ def svm_subgradient(answer):
             return "It holds NaN."
         if _below(g, w, rows, labels, mu, rng):
             continue
+        if _below(g, w, rows, labels, mu, rng, 1e-5):
+            return "Nearly: that is a difference quotient; write the slope down, it is exact."
         if kind == plain:
             return _svm_hint(g, w, rows, labels, mu)
         if kind == zero:
@@ -280,10 +301,10 @@ def svm_subgradient(answer):
             here, x = labels * (rows @ w) == 1, 0.0
             x = -(labels * here) @ rows / len(labels)
             rest = g - _svm_slope(w, rows, labels, mu)
-            theta = rest @ x / (x @ x)
-            if np.allclose(rest, theta * x) and not -1e-9 <= theta <= 1 + 1e-9:
+            alpha = rest @ x / (x @ x)
+            if np.allclose(rest, alpha * x) and not -1e-9 <= alpha <= 1 + 1e-9:
                 return (
-                    f"A margin is exactly 1, and there yours has θ = {theta:.3g}. On the kink θ may be any "
+                    f"A margin is exactly 1, and there yours has α = {alpha:.3g}. On the kink α may be any "
                     "number from 0 to 1, and no other."
                 )
         where = {zero: "weights are exactly 0", hinge: "a margin is exactly 1"}.get(kind, "both kinks meet")
@@ -318,6 +339,11 @@ def _svm_hint(g, w, A, t, mu):
         (hinge + mu, "The slope of |w| is +1 on the right of 0 and -1 on the left. Yours is +1 everywhere."),
         (-(costs @ A) / n + slope, "The labels are missing: a word of label -1 pulls the other way."),
         (
+            -((A @ w < 1) @ A) / n + slope,
+            "The labels are missing everywhere: the margin is t times the score, and a word of label -1 "
+            "pulls the other way.",
+        ),
+        (
             -(t * (margins > 1)) @ A / n + slope,
             "You took the words with a margin above 1. Those cost nothing: take those below.",
         ),
@@ -333,15 +359,21 @@ def _svm_hint(g, w, A, t, mu):
         (-(t * costs * (1 - margins)) @ A / n + slope, "That has the cost as a factor. The slope is 1 or 0."),
         (-2 * (t * np.maximum(0, 1 - margins)) @ A / n + slope, "That is the slope of the squared hinge."),
         (-(hinge + slope), "The sign is turned: that is the direction of a step. Asked is the slope."),
+        *(
+            (
+                -t[i] * A[i] / parts + slope,
+                "That is the hinge of one word, as in a *stochastic* step. Asked is a *sub*gradient of f: "
+                "the mean over all n words.",
+            )
+            for i in range(n)
+            for parts in (1, n)
+        ),
     ]
     for value, hint in wrong:
         if np.allclose(g, value, rtol=1e-7, atol=1e-9):
             return hint
     right = hinge + slope
-    return (
-        f"At w = {w.round(4).tolist()} f is smooth, with the slope {right.round(4).tolist()}; yours is "
-        f"{g.round(4).tolist()}."
-    )
+    return f"At w = {_shown(w)} f is smooth, with the slope {_shown(right)}; yours is {_shown(g)}."
 
 
 @exercise
@@ -362,7 +394,11 @@ def soft_threshold(answer):
         try:
             with np.errstate(all="ignore"):
                 given = answer(mine, tau)
-        except ValueError as error:
+        except (IndexError, TypeError, ValueError) as error:
+            if w.ndim != 1:  # with one axis it could be used
+                return (
+                    "`w` may have two axes, or none; a loop over `w` sees rows. Use np.where, or a formula."
+                )
             if "truth value" not in str(error):
                 raise
             return (
@@ -413,6 +449,19 @@ def soft_threshold(answer):
             rule(lambda w, tau: np.where(w > 0, np.maximum(w - tau, 0), w)),
             "Only the positive entries moved.",
         ),
+        (
+            rule(lambda w, tau: np.where(w > tau, w - tau, np.where(w < tau, w + tau, 0))),
+            "A minus sign is lost: up by tau move the entries below -tau. Those between -tau and tau "
+            "become 0.",
+        ),
+        (
+            rule(lambda w, tau: w * max(1 - tau / np.linalg.norm(w), 0)),
+            "The whole vector was shrunk by its norm. Each entry moves by tau, whatever the others are.",
+        ),
+        (
+            rule(lambda w, tau: w * (1 - tau / np.linalg.norm(w))),
+            "The whole vector was shrunk by its norm. Each entry moves by tau, whatever the others are.",
+        ),
         (rule(lambda w, tau: w + tau * np.sign(w)), "They moved away from 0."),
         (
             rule(lambda w, tau: np.clip(w, -tau, tau)),
@@ -445,8 +494,8 @@ def soft_threshold(answer):
     def otherwise(k):
         w, tau = cases[k]
         return (
-            f"For w = {w.round(4).tolist()} and tau = {tau:g} it is {right(w, tau)[0].round(4).tolist()}; "
-            f"yours is {outputs[k][0].round(4).tolist()}."
+            f"For w = {_shown(w)} and tau = {tau:g} it is {_shown(right(w, tau)[0])}; yours is "
+            f"{_shown(outputs[k][0])}."
         )
 
     return _mistake(cases, outputs, right, wrong, otherwise)
@@ -562,6 +611,20 @@ def adam_step(answer):
             "eps is inside the root. It is added after it.",
         ),
         (_adam(divide=lambda m, v, eps: m / np.sqrt(v)), "eps is missing: a gradient of 0 is divided by 0."),
+        (
+            _adam(divide=lambda m, v, eps: m / (np.sqrt(v) + 1e-8)),
+            "eps is missing, or not the one that was given.",
+        ),
+        (
+            _adam(correct=lambda m, v, b1, b2, k: (m / (1 - b1**k), v / (1 - b2**k) ** 2)),
+            "The root of v is divided by 1 - beta2**k, or v is corrected twice. v is corrected first, once, "
+            "and then comes the root.",
+        ),
+        (
+            _adam(correct=lambda m, v, b1, b2, k: (m / (1 - b1**k) * np.sqrt(1 - b2**k), v)),
+            "eps is added to the uncorrected root, as in the form with both corrections folded into the step "
+            "size. Correct v, take the root, and then add eps.",
+        ),
         (_adam(divide=lambda m, v, eps: m / (v + eps)), "The root is missing: divide by the root of v."),
         (_adam(divide=lambda m, v, eps: m / np.sqrt(v) + eps), "eps is added to the fraction: parentheses."),
         (_adam(divide=lambda m, v, eps: np.sqrt(v) / (m + eps)), "The fraction is upside down."),
@@ -599,6 +662,13 @@ def adam_step(answer):
         (_adam(square=lambda v, g, b: b * v + g**2), "In v the factor 1 - beta2 of the square is missing."),
         (_adam(result=lambda theta, lr, step: theta + lr * step), "The sign: it goes up. Subtract the step."),
         (_adam(result=lambda theta, lr, step: theta - step), "The step is not multiplied by lr."),
+        *(
+            (
+                _adam(result=lambda theta, lr, step, always=always: theta - always * step),
+                f"The step size is {always:g} in yours, whatever `lr` was given.",
+            )
+            for always in (0.1, 0.01, 0.001, 3e-4, 1e-4)
+        ),
         (_adam(result=lambda theta, lr, step: lr * step), "You return the step. Asked is the new theta."),
         (_adam(result=lambda theta, lr, step: -lr * step), "You return the step. Asked is the new theta."),
         (
@@ -639,11 +709,14 @@ def adam_step(answer):
         true = right(*cases[k])
         j = next(j for j in (1, 2, 0) if not np.allclose(outputs[k][j], true[j], rtol=1e-5, atol=1e-9))
         return (
-            f"In case {k + 1}, step {cases[k][4]}, the new {names[j]} should be {true[j].round(4).tolist()}; "
-            f"yours is {outputs[k][j].round(4).tolist()}."
+            f"In case {k + 1}, step {cases[k][4]}, the new {names[j]} should be {_shown(true[j])}; "
+            f"yours is {_shown(outputs[k][j])}."
         )
 
     return _mistake(cases, outputs, right, wrong, otherwise)
+
+
+_ONE_ANGLE = "There is 1 angle here; yours assumes 3."
 
 
 class _Circuit:
@@ -656,6 +729,8 @@ class _Circuit:
     def __call__(self, angles):
         if np.iscomplexobj(angles):
             self.hint = "It asks for a complex angle. A gate cannot be turned by one: use the shift."
+        elif self.a.shape == (1,) and np.shape(angles) == (3,):  # the 3 of the first case
+            self.hint = _ONE_ANGLE
         elif np.shape(angles) != self.a.shape:
             self.hint = f"`f` takes an array of all {len(self.a)} angles; its shape was {np.shape(angles)}."
         if self.hint:
@@ -698,10 +773,14 @@ def circuit_slope(answer):
             "2.",
         ),
         (
-            lambda f: (f(np.pi) - f(-np.pi)) / 2,
-            "You go half a turn to either side, and come to the same place twice. A quarter turn: pi/2.",
+            lambda f: (f(quarter) - f(-quarter)) / quarter,
+            "You divide by pi/2, the shift. The rule divides by 2.",
         ),
-        (lambda f: f(np.pi) - f(-np.pi), "You go half a turn to either side. A quarter turn: pi/2."),
+        (
+            lambda f: (f(np.pi) - f(-np.pi)) / 2,
+            "You go half a turn to either side, and come to the same place twice (a quarter turn is pi/2), "
+            "or a and b are one array: `a = angles` makes no copy.",
+        ),
         (lambda f: (f(np.pi / 4) - f(-np.pi / 4)) / 2, "You go an eighth of a turn. A quarter turn is pi/2."),
         (lambda f: (f(90) - f(-90)) / 2, "The angles are in radians. A quarter turn is pi/2, not 90."),
         (lambda f: (f(1) - f(-1)) / 2, "You go by 1. A quarter turn is pi/2."),
@@ -730,6 +809,10 @@ def circuit_slope(answer):
             if circuit.hint:
                 return circuit.hint
             raise
+        except IndexError:
+            if d == 1:  # with 3 angles it could be used
+                return _ONE_ANGLE
+            raise
         if circuit.hint:
             return circuit.hint
         if not np.array_equal(mine, angles):
@@ -737,6 +820,8 @@ def circuit_slope(answer):
         got = _reals(got)
         if got.shape == ():
             return "That is one number. A gradient has an entry for each angle: turn one at a time."
+        if d == 1 and got.shape == (3,):
+            return _ONE_ANGLE
         if got.shape != (d,):
             return f"For {d} angles an array of shape {(d,)} is asked; yours has {got.shape}."
         calls, true = len(circuit.asked), circuit.true(angles)
@@ -747,14 +832,15 @@ def circuit_slope(answer):
         for rule, hint in wrong:
             if np.allclose(got, circuit.slope(angles, rule), rtol=0, atol=1e-9):
                 return hint
+        if d > 1 and calls and all(np.all(at != angles) for at in circuit.asked):
+            return "You turn all angles at once. Turn one, and leave the others where they are."
         if np.allclose(got, true, rtol=0.02, atol=0.02):
             return (
                 "Nearly: that is a difference quotient. The rule is exact, and its step is large, a quarter "
                 "turn."
             )
         return (
-            f"At {angles.round(3).tolist()} the slope of a test function is {true.round(4).tolist()}; yours "
-            f"is {got.round(4).tolist()}."
+            f"At {_shown(angles, 3)} the slope of a test function is {_shown(true)}; yours is {_shown(got)}."
         )
     return None
 
@@ -812,6 +898,14 @@ def saga_direction(answer):
             "off, and on average it has to come back.",
         ),
         (rule(lambda g, old, mean, n: g + mean), "The old gradient of example i is not subtracted."),
+        (
+            rule(lambda g, old, mean, n: g - mean),
+            "table[i] is missing. It is the old gradient of example i that is subtracted; the mean is added.",
+        ),
+        (
+            rule(lambda g, old, mean, n: g - old + n * mean / (n - 1)),
+            "The sum of the table is divided by n - 1. Its mean is the sum over n.",
+        ),
         (rule(lambda g, old, mean, n: g), "That is plain stochastic descent. The memory is not used."),
         (rule(lambda g, old, mean, n: g + old - mean), "The signs: minus the old gradient, plus the mean."),
         (rule(lambda g, old, mean, n: g - old - mean), "The sign of the mean: it is added."),
@@ -845,8 +939,8 @@ def saga_direction(answer):
     def otherwise(k):
         new, i, table = cases[k]
         return (
-            f"For new = {new.round(3).tolist()}, i = {i} and the table {table.round(3).tolist()} it is "
-            f"{right(*cases[k])[0].round(3).tolist()}; yours is {outputs[k][0].round(3).tolist()}."
+            f"For new = {_shown(new, 3)}, i = {i} and the table {_shown(table, 3)} it is "
+            f"{_shown(right(*cases[k])[0], 3)}; yours is {_shown(outputs[k][0], 3)}."
         )
 
     hint = _mistake(cases, [[direction] for direction, _ in outputs], right, wrong, otherwise)
@@ -896,7 +990,7 @@ _DUEL = {
         1.0: ([0.1, 9.0, 0.9], [0.5, 0.5]),  # the best single run
         0.1: ([0.6, 0.7, 8.0], [1.0, 2.0]),  # the lowest median, 0.7
         0.01: ([1.5, 1.4, 1.6], [0.2, 0.1]),  # the lowest mean, and the best fresh scores
-        3.0: ([5.0, 5.5, 6.0], [9.0, 9.0]),
+        3.0: ([1.55, 1.55, 1.55], [9.0, 9.0]),  # the lowest worst
     },
     "steady": {
         1.0: ([_NAN, 0.3, _NAN], [0.1, 0.1]),  # two of three are lost
@@ -906,7 +1000,7 @@ _DUEL = {
     },
     "frail": {
         1.0: ([_LOST, 2.0, 2.5], [4.0, 4.5]),  # one run is lost, and the median is the lowest
-        0.1: ([3.0, 3.0, 3.5], [4.5, 0.3]),
+        0.1: ([1.9, 3.0, 3.5], [4.5, 0.3]),  # the best single run
         0.01: ([_NAN, _NAN, _NAN], [0.2, 0.2]),
         3.0: ([9.0, 9.0, 9.0], [9.0, 9.0]),
     },
@@ -923,6 +1017,11 @@ _CLOSE = {
         0.2: ([_LOST, _NAN, 1.0, 0.5], [7.0, 7.0, 7.0]),
     },
     "left": {0.5: ([1.0, 1.0, 2.0, 2.0], [2.0, 1.0, 3.0]), 0.2: ([3.0, 1.0, 1.0, 3.0], [0.1, 0.1, 0.1])},
+}
+_EVEN = {  # an even number of tuning seeds; A is clearly better than B, and not than C
+    "A": {0.4: ([2.0, 9.0, 1.0, 6.0], [4.0, 4.0]), 0.2: ([5.0, 5.0, 5.0, 5.0], [9.0, 9.0])},
+    "B": {0.4: ([7.0, 2.0, 6.0, 1.0], [9.0, 9.0]), 0.2: ([3.0, 4.0, 3.0, 4.0], [4.5, 5.0])},
+    "C": {0.4: ([2.0, 2.0, 2.0, 2.0], [1.0, 9.0]), 0.2: ([3.0, 3.0, 3.0, 3.0], [9.0, 9.0])},
 }
 _LOSSES = {
     "a": {0.3: ([_NAN, _LOST], [_NAN, 1.0]), 0.1: ([_LOST, _LOST], [_NAN, 2.0])},
@@ -974,6 +1073,7 @@ def fair_comparison(answer):
     for scores, lrs, tuning, fresh in (
         (_DUEL, [1.0, 0.1, 0.01, 3.0], [0, 1, 2], [10, 11]),
         (_MIXED, [0.3], [12], [13, 15, 14]),
+        (_EVEN, [0.4, 0.2], [0, 1, 2, 3], [8, 9]),
         (_CLOSE, [0.5, 0.2], [3, 4, 5, 6], [2, 1, 0]),
         (_LOSSES, [0.1, 0.3], [7, 8], [20, 30]),
         (_LAST, [0.3], [1], [5, 4]),
@@ -1025,7 +1125,7 @@ def _compare(answer, scores, lrs, tuning, fresh):
 
 def _tries(table, chosen):
     """A hint about how often `train` was called, and with which of the seeds."""
-    tuning, fresh = table.tuning, table.fresh
+    tuning, fresh, picked = table.tuning, table.fresh, {}
     for rule, steps in table.scores.items():
         calls = [call[1:] for call in table.calls if call[0] == rule]
         if any((lr, seed) not in calls for lr in steps for seed in tuning):
@@ -1049,34 +1149,50 @@ def _tries(table, chosen):
             return f"{rule!r} was not trained with each of the fresh seeds."
         if len(set(calls)) < len(calls):
             return f"{rule!r} was trained more than once with the same step size and seed. Keep the score."
-        if judged[0] != chosen[rule]:
-            return _choice_hint(rule, judged[0], steps, chosen[rule])
-    return None
+        picked[rule] = judged[0]
+    return None if picked == chosen else _choice_hint(picked, table.scores, chosen)
 
 
-def _choice_hint(rule, lr, steps, right):
-    """Why a wrong step size may have been chosen."""
-    tried = {step: pair[0] for step, pair in steps.items()}
+def _choice_hint(picked, scores, chosen):
+    """Why wrong step sizes may have been chosen: what explains all of them goes before what explains one."""
 
-    def by(typical, last=False):
-        return _choose(steps, lambda scores: typical(_finite(scores)), last)
+    def by(rule, typical, last=False):
+        return _choose(scores[rule], lambda tried: typical(_finite(tried)), last)
 
-    if lr == by(np.median, True):
-        return (
-            f"For {rule!r} the steps {lr:g} and {right:g} have the same median. Then the smaller one is "
-            "asked."
-        )
+    rule = next(rule for rule in scores if picked[rule] != chosen[rule])
+    lr, right = picked[rule], chosen[rule]
+    tried = {step: pair[0] for step, pair in scores[rule].items()}
+    same = f"For {rule!r} the steps {lr:g} and {right:g} have the same median. Then the smaller one is asked."
+    other = [
+        (
+            lambda values: sorted(values)[(len(values) - 1) // 2],
+            "the lowest *lower* median. The median of an even number is the mean of the two in the middle",
+        ),
+        (
+            lambda values: sorted(values)[len(values) // 2],
+            "the lowest *upper* median. The median of an even number is the mean of the two in the middle",
+        ),
+        (np.mean, "the lowest mean. One run, lost or lucky, moves a mean: the median is asked"),
+        (max, "the lowest worst score. One lost run decides it: the median is asked"),
+        (min, "the best single run. That is luck: the median is asked"),
+        (lambda values: -np.median(values), "the highest median. Lower scores are better"),
+    ]
+    if all(picked[r] == by(r, np.median, True) for r in scores):
+        return same
+    for typical, hint in other:
+        if all(picked[r] == by(r, typical) for r in scores):
+            return f"For {rule!r} it chose the step {lr:g}, which has {hint}."
+    if len(set(picked.values())) == 1:
+        return f"It chose the step {lr:g} for all rules together. Each rule gets its own best one."
+    if lr == by(rule, np.median, True):
+        return same
     if any(map(math.isnan, tried[lr])):
         return (
             f"For {rule!r} it chose the step {lr:g}, with the scores {tried[lr]}. NaN is a lost run and "
             "counts as inf; left out, or compared as it is, it can win."
         )
-    for typical, hint in (
-        (np.mean, "the lowest mean. One run, lost or lucky, moves a mean: the median is asked"),
-        (min, "the best single run. That is luck: the median is asked"),
-        (lambda scores: -np.median(scores), "the highest median. Lower scores are better"),
-    ):
-        if lr == by(typical):
+    for typical, hint in other:
+        if lr == by(rule, typical):
             return f"For {rule!r} it chose the step {lr:g}, which has {hint}."
     return f"For {rule!r} it chose the step {lr:g}; the lowest median of {tried} has {right:g}."
 
@@ -1115,6 +1231,13 @@ def _winner_hint(winner, fresh):
             f"It found no winner where there is one: the worst of {right!r} is better than the best of all "
             f"others, in {fresh}."
         )
+    for typical in (max, np.median):
+        first, second = sorted(fresh, key=lambda rule, typical=typical: typical(fresh[rule]))[:2]
+        if winner == first and max(fresh[first]) < min(fresh[second]):
+            return (
+                f"In {fresh} {winner!r} does not win: you compared it with the runner-up {second!r} alone. "
+                "Its worst has to be lower than the best of *every* other."
+            )
     for clear, hint in (
         (
             lambda mine, other: max(mine) <= min(other),
