@@ -858,15 +858,21 @@ def expected_best(results, measure="steps"):
 
 
 def table(results):
-    """The median score of each contestant on each workload, the clear wins, and the area of its profile."""
+    """The median score of each contestant on each workload, the clear wins, and the area of its profile.
+
+    One round of one study cannot tell a clear win from luck: there, none are counted.
+    """
     found, wins, area = scores(results), clear_wins(results), profiles(results)["area"]
-    lines = [f"{'steps to target (clear wins)':30}" + "".join(f"{w:>18}" for w in found) + f"{'profile':>10}"]
+    several = len(results["plan"]["studies_seeds"]) > 1
+    head = "steps to target (clear wins)" if several else "steps to target"
+    lines = [f"{head:30}" + "".join(f"{w:>18}" for w in found) + f"{'profile':>10}"]
     for name in sorted(area, key=area.get, reverse=True):
         cells = []
         for workload, contestants in found.items():
             median = np.median(contestants[name])
             steps = f"{median:.0f}" if math.isfinite(median) else "never"
-            cells.append(f"{steps + f' ({len(wins[workload][name])})':>18}")
+            clear = f" ({len(wins[workload][name])})" if several else ""
+            cells.append(f"{steps + clear:>18}")
         lines.append(f"{name:30}" + "".join(cells) + f"{area[name]:10.2f}")
     return "\n".join(lines)
 
