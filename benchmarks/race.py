@@ -24,7 +24,7 @@ in small:
 A race may be stopped and goes on where it stopped when the same command is given again: every finished run
 is kept in the folder .race, which git ignores, until all are stored. Results of another seed, or of some
 workloads or contestants only, are stored under another name. `--short` takes about five minutes, has two
-workloads, one study and an easier search for the target, and stores nothing.
+workloads, one round and an easier search for the target, and stores nothing.
 """
 
 import argparse
@@ -860,7 +860,7 @@ def expected_best(results, measure="steps"):
 def table(results):
     """The median score of each contestant on each workload, the clear wins, and the area of its profile.
 
-    One round of one study cannot tell a clear win from luck: there, none are counted.
+    A single round cannot tell a clear win from luck: there, none are counted.
     """
     found, wins, area = scores(results), clear_wins(results), profiles(results)["area"]
     several = len(results["plan"]["studies_seeds"]) > 1
@@ -975,7 +975,7 @@ def median_step(learner, steps):
 # ---- commands
 
 
-SHORT = Plan(rounds=1, studies=1, tuning_trials=5, repeats=3)
+SHORT = Plan(rounds=1, studies=3, tuning_trials=5, repeats=3)
 
 
 def short(workloads=("softmax",), contestants=("SGD", "momentum", "Adagrad", "Adam", "Lion"), *, trials=3,
@@ -994,7 +994,7 @@ def short(workloads=("softmax",), contestants=("SGD", "momentum", "Adagrad", "Ad
     dict
         Of the same kind as the stored one: for `scores`, `profiles`, `expected_best`, `clear_wins`, `table`.
     """
-    plan = Plan(**{**asdict(SHORT), "trials": trials, "seed": seed})
+    plan = Plan(**{**asdict(SHORT), "studies": 1, "trials": trials, "seed": seed})
     return race(
         [WORKLOADS[known(name, WORKLOADS, "workload")] for name in workloads],
         [known(name, CONTESTANTS, "contestant") for name in contestants],
