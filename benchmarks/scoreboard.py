@@ -290,7 +290,7 @@ class RecurrentNetwork:
 class AveragedPerceptron(MultilayerPerceptron):
     """Chapter on stochastic optimization: the same network; AdamW on minibatches, its last half averaged."""
 
-    name = "multilayer perceptron, AdamW on minibatches, averaged"
+    name = "averaged perceptron, AdamW on minibatches"
     grid = {"lr": [0.0003, 0.001, 0.003], "weight_decay": [0.01, 0.1, 1.0], "units": [64], "steps": [600]}
 
     def __init__(self, train, scope, lr, weight_decay, units, steps, seed=0):
