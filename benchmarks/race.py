@@ -61,7 +61,10 @@ from speechlib import clip, corpus, features, optim
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "benchmarks" / "results" / "race.json"
 JOURNALS = ROOT / ".race"
-CODE = ["speechlib/optim", "speechlib/clip.py", "speechlib/features.py", "speechlib/corpus.py", "data/digits"]
+CODE = [
+    "speechlib/optim", "speechlib/clip.py", "speechlib/features.py", "speechlib/corpus.py",
+    "speechlib/utterances.py", "data/digits",
+]  # fmt: skip
 PACKAGES = ["numpy", "scipy", "torch"]
 STEPS = 300  # the budget of a run, on every workload
 TUNED = 3  # a target is what a baseline reaches in a third of the budget; at a half, few trials got there

@@ -198,7 +198,28 @@ class SoftmaxRegression:
         return losses.softmax_cross_entropy(self.inputs(data) @ self.weights, data.labels)[0]
 
 
-class MultilayerPerceptron:
+class Network:
+    """What the networks share: `inputs(data)`, `scores(inputs)` and `params` are the subclass's own."""
+
+    def step(self, rule, x, labels, bound=None):
+        """One step on a batch, its gradient no longer than `bound`."""
+        z = self.scores(x)
+        z.backward(losses.softmax_cross_entropy(z.data, labels)[1])
+        grads = [p.grad for p in self.params]
+        if bound is not None:
+            clip.by_norm(grads, bound)
+        rule.step(grads)
+        for p in self.params:
+            p.grad = None
+
+    def predict(self, data):
+        return self.scores(self.inputs(data)).data.argmax(axis=1)
+
+    def loss(self, data):
+        return losses.softmax_cross_entropy(self.scores(self.inputs(data)).data, data.labels)[0]
+
+
+class MultilayerPerceptron(Network):
     """Chapter on backpropagation: tanh units between the features and the scores; descent as above."""
 
     name = "multilayer perceptron, backpropagation"
@@ -222,24 +243,17 @@ class MultilayerPerceptron:
             [p.data for p in self.params], lr, momentum=momentum, nesterov=True, weight_decay=weight_decay
         )
         for _ in range(steps):
-            z = self.scores(x)
-            z.backward(losses.softmax_cross_entropy(z.data, train.labels)[1])
-            rule.step([p.grad for p in self.params])
-            for p in self.params:
-                p.grad = None
+            self.step(rule, x, train.labels)
+
+    def inputs(self, data):
+        return self.standardized(data)
 
     def scores(self, x):
         W1, b1, W2, b2 = self.params
         return (Tensor(x) @ W1 + b1).tanh() @ W2 + b2
 
-    def predict(self, data):
-        return self.scores(self.standardized(data)).data.argmax(axis=1)
 
-    def loss(self, data):
-        return losses.softmax_cross_entropy(self.scores(self.standardized(data)).data, data.labels)[0]
-
-
-class RecurrentNetwork:
+class RecurrentNetwork(Network):
     """Chapter on gradient clipping: ReLU units that begin with the identity, minibatches, clipped by norm."""
 
     name = "recurrent network, clipped gradients"
@@ -259,13 +273,7 @@ class RecurrentNetwork:
         rule = optim.SGD([p.data for p in self.params], lr, momentum=momentum)
         for _ in range(steps):
             rows = rng.choice(len(x), 32, replace=False)
-            z = self.scores(x[rows])
-            z.backward(losses.softmax_cross_entropy(z.data, train.labels[rows])[1])
-            grads = [p.grad for p in self.params]
-            clip.by_norm(grads, bound)
-            rule.step(grads)
-            for p in self.params:
-                p.grad = None
+            self.step(rule, x[rows], train.labels[rows], bound)
 
     def sequences(self, data):
         return self.pooled(data).reshape(len(data.labels), self.segments, -1)
@@ -279,12 +287,6 @@ class RecurrentNetwork:
         for t in range(self.segments):
             h = (Tensor(x[:, t]) @ U + h @ W + b).relu()
         return h @ V + c
-
-    def predict(self, data):
-        return self.scores(self.inputs(data)).data.argmax(axis=1)
-
-    def loss(self, data):
-        return losses.softmax_cross_entropy(self.scores(self.inputs(data)).data, data.labels)[0]
 
 
 class AveragedPerceptron(MultilayerPerceptron):
@@ -300,11 +302,7 @@ class AveragedPerceptron(MultilayerPerceptron):
         rule, average = optim.AdamW(arrays, lr, weight_decay=weight_decay), optim.Average(arrays)
         for step in range(steps):
             rows = rng.choice(len(x), 32, replace=False)
-            z = self.scores(x[rows])
-            z.backward(losses.softmax_cross_entropy(z.data, train.labels[rows])[1])
-            rule.step([p.grad for p in self.params])
-            for p in self.params:
-                p.grad = None
+            self.step(rule, x[rows], train.labels[rows])
             if step >= steps // 2:
                 average.update()
         for array, mean in zip(arrays, average.average, strict=True):
