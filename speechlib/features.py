@@ -571,6 +571,60 @@ def cmvn_by(features, groups, *, variance=True):
     return normalized
 
 
+def remove_mean(features, groups, *, prior, strength):
+    """Remove the mean of each group, as far as its few utterances can tell it from one known beforehand.
+
+    The mean of one short word holds the channel and the word. Pulled towards the mean of many other speakers
+    it holds less of the word; the more utterances a group has, the less it is pulled.
+
+    Parameters
+    ----------
+    features : list of np.ndarray [shape=(frames, bins)]
+    groups : list, as long as features
+        What each belongs to: names of speakers; or `range(len(features))` for each utterance by itself.
+    prior : np.ndarray [shape=(bins,)]
+        The mean that is expected before anything is heard.
+    strength : float >= 0
+        How many utterances that expectation is worth. 0 ignores it.
+
+    Returns
+    -------
+    list of np.ndarray [shape=(frames, bins)]
+        In the order of `features`, each less `(x_1 + ... + x_n + strength * prior) / (n + strength)`, where
+        x_1 to x_n are the means of its group's utterances.
+
+    Raises
+    ------
+    ValueError
+        If the lists differ in length, the prior does not fit, or the strength is negative or not finite.
+
+    Notes
+    -----
+    Source: the estimate of a mean under a normal prior; for speech, J.-L. Gauvain, C.-H. Lee, "Maximum a
+    posteriori estimation for multivariate Gaussian mixture observations of Markov chains", 1994.
+
+    Examples
+    --------
+    >>> xs = [np.array([[3.0]]), np.array([[6.0]])]
+    >>> remove_mean(xs, ["a", "a"], prior=np.zeros(1), strength=1)  # (3 + 6 + 1 * 0) / (2 + 1) = 3
+    [array([[0.]]), array([[3.]])]
+    """
+    features, groups, prior = [_features(x) for x in features], list(groups), np.asarray(prior)
+    if len(features) != len(groups):
+        raise ValueError(f"{len(features)} utterances need as many groups, not {len(groups)}")
+    if not 0 <= strength < np.inf:
+        raise ValueError(f"strength must be a finite number of utterances, 0 or more, not {strength!r}")
+    if any(x.shape[1:] != prior.shape for x in features):
+        raise ValueError(f"the prior must have one number a bin, not the shape {prior.shape}")
+    means = {}
+    for group, x in zip(groups, features, strict=True):
+        means.setdefault(group, []).append(x.mean(axis=0))
+    shrunk = {
+        group: (sum(each) + strength * prior) / (len(each) + strength) for group, each in means.items()
+    }
+    return [x - shrunk[group].astype(x.dtype, copy=False) for group, x in zip(groups, features, strict=True)]
+
+
 def pad(features):
     """Put feature matrices of different lengths into one array, with zeros after the end of each.
 

@@ -455,3 +455,40 @@ def test_bands_without_a_bin_are_warned_of():
     with pytest.warns(UserWarning, match="Empty filters"):
         theirs = librosa.filters.mel(sr=SR, n_fft=256, n_mels=200, dtype=np.float64)
     np.testing.assert_allclose(bank, theirs, atol=1e-15)
+
+
+# The mean of a group, shrunk
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 20))
+def test_remove_mean_takes_the_nearest_mean_that_stays_near_the_prior(seed, strength):
+    rng = np.random.default_rng(seed)
+    xs = [rng.normal(size=(rng.integers(1, 9), 3)) for _ in range(7)]
+    groups, prior = list("aababba"), rng.normal(size=3)
+    out = features.remove_mean(xs, groups, prior=prior, strength=strength)
+    for group in "ab":
+        members = [i for i in range(7) if groups[i] == group]
+        removed = [xs[i][0] - out[i][0] for i in members]
+        np.testing.assert_allclose(removed, np.broadcast_to(removed[0], (len(members), 3)), atol=1e-12)
+        # least squares: one row a word, and `strength` rows for the prior
+        rows = np.vstack([np.ones((len(members), 1)), [[np.sqrt(strength)]]])
+        right = np.vstack([[xs[i].mean(axis=0) for i in members], np.sqrt(strength) * prior])
+        best = np.linalg.lstsq(rows, right, rcond=None)[0][0]
+        np.testing.assert_allclose(removed[0], best, atol=1e-10)
+
+
+def test_remove_mean_keeps_the_precision_and_the_arrays():
+    xs = [np.ones((3, 2), np.float32), np.zeros((2, 2), np.float32)]
+    out = features.remove_mean(xs, range(2), prior=np.zeros(2), strength=1.0)
+    assert all(x.dtype == np.float32 for x in out)
+    np.testing.assert_allclose(out[0], 0.5)
+    assert np.all(xs[0] == 1)
+
+
+@pytest.mark.parametrize(
+    "groups, prior, strength",
+    [(["a"], np.zeros(2), 1), ("ab", np.zeros(3), 1), ("ab", np.zeros(2), -1), ("ab", np.zeros(2), np.nan)],
+)
+def test_remove_mean_refuses(groups, prior, strength):
+    with pytest.raises(ValueError, match="groups|prior|strength"):
+        features.remove_mean([np.ones((3, 2))] * 2, groups, prior=prior, strength=strength)
