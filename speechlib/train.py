@@ -126,11 +126,14 @@ class Result(NamedTuple):
     ----------
     loss, accuracy : float
     predictions : np.ndarray [shape=(utterances,), int]
+    probabilities : np.ndarray [shape=(utterances, classes)]
+        The softmax of the logits.
     """
 
     loss: float
     accuracy: float
     predictions: np.ndarray
+    probabilities: np.ndarray
 
 
 def evaluate(
@@ -163,7 +166,7 @@ def evaluate(
     >>> round(result.loss, 4), result.accuracy, result.predictions
     (0.6931, 0.5, array([0, 0]))
     """
-    total, predictions = 0.0, []
+    total, probabilities = 0.0, []
     with _unchanged(model), torch.no_grad():
         model.eval()
         for start in range(0, len(data), batch_size):
@@ -171,9 +174,10 @@ def evaluate(
             x, lengths, labels = _tensors(model, *data.batch(rows))
             logits = model(x, lengths)
             total += loss(logits, labels).item() * len(rows)
-            predictions.append(logits.argmax(dim=1).cpu().numpy())
-    predictions = np.concatenate(predictions)
-    return Result(total / len(data), float(np.mean(predictions == data.labels)), predictions)
+            probabilities.append(torch.softmax(logits, dim=1).cpu().numpy())
+    probabilities = np.concatenate(probabilities)
+    predictions = probabilities.argmax(axis=1)
+    return Result(total / len(data), float(np.mean(predictions == data.labels)), predictions, probabilities)
 
 
 def fit(
