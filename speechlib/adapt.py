@@ -55,7 +55,7 @@ def self_train(
     -----
     Source: H. J. Scudder, "Probability of error of some adaptive pattern-recognition machines", 1965; for
     networks D.-H. Lee, "Pseudo-label: the simple and efficient semi-supervised learning method for deep
-    neural networks", 2013. Wrong answers are learned like right ones: where most are wrong, this makes it worse.
+    neural networks", 2013. Wrong answers are learned like right ones: where most are wrong, it gets worse.
 
     Examples
     --------
