@@ -273,6 +273,7 @@ RECIPES = {  # with all words of a speaker at hand, and with one word at a time
         "40 bands": Recipe(40),
         VARIED: STRONG,
         VARIED + ", stretched": STRONGER,
+        VARIED + ", deviation": STRONG._replace(mean="speaker, deviation"),
     },
     "unknown": {
         "40 bands, utterance's mean": Recipe(40, mean="utterance"),
