@@ -271,7 +271,7 @@ def look(fills=(0.0, 7.0, -7.0), more=(1, 40), length=len, differ=lambda a, b: n
 
 
 def noise_and_zeros(model, x):  # another right one, in one batch
-    more = np.random.default_rng(1).normal(size=(3, 60, x.shape[1])) * np.array([0.0, 1.0, 9.0])[:, None, None]
+    more = np.array([0.0, 1.0, 9.0])[:, None, None] * np.random.default_rng(1).normal(size=(3, 60, 5))
     batch = np.concatenate([np.broadcast_to(x, (3, *x.shape)), more], axis=1)
     heard = model(batch, np.full(3, len(x)))
     return not np.allclose(heard, model(x[None], [len(x)]), rtol=0, atol=1e-4)
@@ -401,6 +401,10 @@ def without_end(one_pass, dev_loss, weights, passes, patience):
         if best is None or losses[-1] < losses[best]:
             best, bad = len(losses) - 1, 0
     return best, losses
+
+
+def not_below_the_start(one_pass, dev_loss, weights, passes, patience):
+    return patient(first=dev_loss())(one_pass, dev_loss, weights, passes, patience)
 
 
 def averaged(one_pass, dev_loss, weights, passes, patience):
@@ -674,6 +678,7 @@ WRONG = [
     (check.train_patiently, patient(put=only_the_first), "Only some of the arrays"),
     (check.train_patiently, patient(finish=False), "When the passes run out"),
     (check.train_patiently, patient(before=True), "from before the first pass"),
+    (check.train_patiently, not_below_the_start, "Is the loss from before the first pass"),
     (check.train_patiently, a_pass_late, "the weights are those after pass number 1"),
     (check.train_patiently, from_the_start, "those from before the training"),
     (check.train_patiently, resets_on_nan, "the weights stay as they are"),

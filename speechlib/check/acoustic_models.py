@@ -1024,7 +1024,7 @@ class _Training:
     """A network that counts its passes: `one_pass` adds to the weights, and `dev_loss` looks the loss up."""
 
     def __init__(self, losses):
-        self.losses, self.done = losses, 0
+        self.losses, self.done, self.early = losses, 0, False
         self.start = [np.zeros((2, 3)), np.array([0.5, -1.0, 2.0]), np.ones(1)]
         self.arrays = [w.copy() for w in self.start]
 
@@ -1037,6 +1037,7 @@ class _Training:
 
     def dev_loss(self):
         state = int(self.arrays[0][0, 0])
+        self.early = self.early or not state
         return self.losses[state - 1] if state else 0.0  # before any pass: lower than all that follow
 
     def passes(self):
@@ -1074,7 +1075,8 @@ def train_patiently(answer):
         if best is not None and _reals(best).shape != ():
             return "The number of the best pass is one number."
         if best is None and not np.isnan(losses[: training.done]).all():
-            return f"The losses were {losses[: training.done]}, and it says None for the best pass."
+            early = " Is the loss from before the first pass the lowest in yours?" if training.early else ""
+            return f"The losses were {losses[: training.done]}, and it says None for the best pass.{early}"
         if best is not None and np.isnan(_reals(best)):
             return "The number of the best pass is NaN. If every loss was NaN, `None` is asked."
         outputs.append([np.array(_NAN if best is None else float(best)), float(training.done)])
