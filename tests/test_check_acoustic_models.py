@@ -284,6 +284,13 @@ def beside_itself(model, x):
     return bool(np.abs(logits[0] - logits[1]).max() > 1e-4)
 
 
+def beside_a_longer_one(model, x):
+    """The chapter's own test, with zeros behind the shorter word: not enough here."""
+    batch = np.array([np.pad(x, ((0, 20), (0, 0))), np.ones((len(x) + 20, 5))])
+    logits = model(batch, [len(x), len(x) + 20])
+    return not np.allclose(logits[0], model(x[None], [len(x)])[0], rtol=0, atol=1e-4)
+
+
 def one_axis(model, x):
     return bool(np.abs(model(x, [len(x)])).max() > 1e-4)
 
@@ -607,6 +614,7 @@ WRONG = [
     (check.hears_padding, look(differ=lambda a, b: (a.argmax(1) != b.argmax(1)).any()),
      "says False for a model"),
     (check.hears_padding, look(differ=lambda a, b: np.abs(a - b).max() > 1e-2), "compare the logits"),
+    (check.hears_padding, beside_a_longer_one, "a model to which zeros make no difference"),
     (check.hears_padding, beside_itself, "hears only that there is *more*"),
     (check.hears_padding, lambda model, x: np.abs(model(x[None], [12])).max(), "True or False is asked"),
     (check.hears_padding, lambda model, x: "no", "True or False is asked; it says str"),

@@ -538,8 +538,7 @@ def attend(answer):
         (
             rule(weigh=one_maximum),
             "You subtract the largest score of *all* rows. A row far below it has only zeros left, and 0 / "
-            "0. "
-            "Each row has a maximum of its own.",
+            "0. Each row has a maximum of its own.",
         ),
         (
             rule(mask=unmasked, after=renormal),
@@ -610,8 +609,7 @@ def attend(answer):
         row = int(np.argmax(np.where(np.isnan(off), np.inf, off).max(axis=1)))
         return (
             f"For {len(V)} frames, {valid.sum()} of them valid, and d = {Q.shape[1]} row {row} of Y should "
-            "be "
-            f"{_shown(right(*cases[k])[0][row])}; yours is {_shown(outputs[k][0][row])}."
+            f"be {_shown(right(*cases[k])[0][row])}; yours is {_shown(outputs[k][0][row])}."
         )
 
     return _mistake(cases, outputs, right, wrong, otherwise)
@@ -636,8 +634,8 @@ def alarm_threshold(answer):
                 raise
             return (
                 f"For the scores {scores[:8].tolist()} and the rate {rate:g} it raises "
-                f"{type(error).__name__}: "
-                f"{error}. What is *above* the threshold is accepted, and nothing is above the largest score."
+                f"{type(error).__name__}: {error}. What is *above* the threshold is accepted, and nothing "
+                "is above the largest score."
             )
         if not np.array_equal(mine, scores):
             return "It changed the order of the caller's scores. `np.sort` makes a sorted copy."
@@ -667,8 +665,7 @@ def alarm_threshold(answer):
         (
             share(np.greater_equal),
             "A recording is accepted if its score is *above* the threshold, not if it is equal. A smaller "
-            "score "
-            "is enough.",
+            "score is enough.",
         ),
         (
             between("linear"),
@@ -746,8 +743,7 @@ def hears_padding(answer):
     x = 0.5 * rng.normal(size=(12, 5))
     x[:, 0] = -0.2 - np.abs(x[:, 0])  # one band that is never above 0, and one never below
     x[:, 1] = 0.2 + np.abs(x[:, 1])
-    asked = []
-    for name, leaks, model in _listeners(rng.normal(size=(5, 3)), x):
+    for name, leaks, model in _listeners(rng.normal(size=(5, 3))):
         mine, calls = x.copy(), []
 
         def observed(batch, lengths, model=model, calls=calls):
@@ -772,22 +768,20 @@ def hears_padding(answer):
             return f"True or False is asked; it says {type(got).__name__}."
         if bool(got) != leaks:
             return _misjudged(name, calls, x)
-        asked.append(bool(got))
     return None
 
 
-def _listeners(W, x):
+def _listeners(W):
     """Models that map a batch to logits, `(name, whether it hears padding, model)`, easy ones first."""
 
     def valid(batch, lengths):
         return (np.arange(batch.shape[1]) < lengths[:, None])[..., None]
 
-    def mean(batch, lengths, junk=0.0):
+    def mean(batch, lengths, junk=None):
         """The masked mean, as logits, and `junk` of what stands behind the end."""
         mask = valid(batch, lengths)
-        behind = np.where(mask, 0.0, batch)
-        extra = junk(behind) if callable(junk) else junk
-        return (np.where(mask, batch, 0).sum(axis=1) / lengths[:, None] + extra) @ W
+        found = np.where(mask, batch, 0).sum(axis=1) / lengths[:, None]
+        return (found + junk(np.where(mask, 0, batch)) if junk else found) @ W
 
     def last(batch, lengths):
         return batch[np.arange(len(batch)), lengths - 1] @ W
@@ -821,29 +815,26 @@ def _listeners(W, x):
 
 def _misjudged(name, calls, x):
     """A hint about a model that was misjudged, from what it was asked."""
-    padded = [batch for batch, lengths in calls if batch.shape[1] > len(x)]
     if not calls:
+        return "It never calls the model. Ask it for the word alone, and once more with something behind."
+    rows = [pair for batch, lengths in calls for pair in zip(batch, lengths, strict=True)]
+    words = [(row, n) for row, n in rows if len(row) >= len(x) and np.allclose(row[: len(x)], x)]
+    longest = max((n for _, n in words), default=0)
+    if longest > len(x):
         return (
-            "It never calls the model. Ask it for the word alone, and once more with something behind the "
-            "end."
+            f"You told the model that the word has {longest} frames. It has {len(x)}, whatever stands behind."
         )
-    if any(lengths.max() > len(x) for _, lengths in calls):
-        return (
-            f"You told the model that the word has {max(n.max() for _, n in calls)} frames. It has {len(x)}, "
-            "whatever stands behind."
-        )
-    if not padded:
+    if all(len(row) == len(x) for row, _ in words):
         return "The model never got a frame more than the word has. Put something behind its end."
     if name == "none":
         return "It says True for a model that looks at the valid frames alone."
     if name == "rounding":
         return "It says True for a difference of 0.00004. What is 0.0001 and less is rounding."
-    behind = np.concatenate([batch[:, len(x) :].ravel() for batch in padded])
+    behind = np.concatenate([row[len(x) :].ravel() for row, _ in words])
     if np.isnan(behind).any():
         return (
             "It says False for a model that hears its padding. With NaN behind the end the logits are NaN, "
-            "and "
-            "comparisons with NaN are False. Put numbers there."
+            "and comparisons with NaN are False. Put numbers there."
         )
     if name in ("content", "neighbor") and not behind.any():
         return (
@@ -856,16 +847,14 @@ def _misjudged(name, calls, x):
         + {
             "all": "takes the mean over all frames of the batch, padding as well.",
             "end": "reads its answer at the last frame of the batch, in the middle of the padding.",
-            "more": "hears only that there is *more*: what stands behind the end makes no difference to it, "
-            "and "
-            "how much of it does. Compare with the word alone.",
+            "more": "hears only that there is *more*: how much stands behind makes a difference to it, and "
+            "not what. Compare with the word alone.",
             "content": "hears what stands behind the end, if it is not zero.",
             "neighbor": "hears only the first frame behind the end.",
             "positive": "hears only what is positive" + (", and yours was not." if one_sided else "."),
             "negative": "hears only what is negative" + (", and yours was not." if one_sided else "."),
-            "quiet": "changes its logits by 0.002. Perhaps the likeliest class stays the same; compare the "
-            "logits, "
-            "with a bound of 0.0001.",
+            "quiet": "changes its logits by 0.002. Perhaps the likeliest class stays the same: compare the "
+            "logits, with a bound of 0.0001.",
         }[name]
     )
 
@@ -930,8 +919,7 @@ def variety(answer):
         (
             rule(bottom=lambda labels, size: len(np.unique(labels))),
             "You divide by the number of classes. A small batch drawn at random does not have them all: "
-            "divide "
-            "by the expected number.",
+            "divide by the expected number.",
         ),
         (rule(bottom=lambda labels, size: labels.max() + 1), "You divide by the largest label and one."),
         (
@@ -1089,8 +1077,7 @@ def train_patiently(answer):
         if not np.array_equal(found, happened, equal_nan=True):
             return (
                 f"After {training.done} passes the list of the dev losses should be {happened.tolist()}; "
-                "yours is "
-                f"{found.tolist() if found.ndim == 1 else found}."
+                f"yours is {found.tolist() if found.ndim == 1 else found}."
             )
         states.append((training, weights, best))
     cases = [(losses[:passes], patience) for losses, passes, patience in _COURSES]
@@ -1169,9 +1156,8 @@ def _stopped(cases, outputs):
         ),
         (
             run(better=first_counts),
-            "The first loss is the lowest in yours even if it is NaN, and then nothing is ever below. Begin "
-            "with "
-            "infinity.",
+            "The first loss is the lowest in yours even if it is NaN, and then nothing is ever below. "
+            "Begin with infinity.",
         ),
         (
             run(choose=lambda losses, best: int(np.argmin(losses))),
@@ -1204,8 +1190,7 @@ def _stopped(cases, outputs):
             )
         return (
             f"With the dev losses {losses[: int(done)]} the best pass is "
-            f"{'None' if best != best else best}; you say "
-            f"{_numeral(outputs[k][0])}."
+            f"{'None' if best != best else best}; you say {_numeral(outputs[k][0])}."
         )
 
     return _mistake(cases, outputs, right, wrong, otherwise)
@@ -1235,21 +1220,18 @@ def _restored(cases, states):
             if training.done == len(losses):
                 return (
                     "When the passes run out, the weights are those of the last pass. Put the best ones "
-                    "back then "
-                    "as well."
+                    "back then as well."
                 )
             return (
                 "In the end the weights are those of the last pass. Put the best ones back; and keep "
-                "*copies*: "
-                "`list(weights)` holds the arrays that training goes on to change."
+                "*copies*: `list(weights)` holds the arrays that training goes on to change."
             )
         if all(state == 0 for state in found):
             return "In the end the weights are those from before the training."
         if all(state == found[0] is not None for state in found):
             return (
                 f"The best pass was number {best}, counted from 0, and the weights are those after pass "
-                "number "
-                f"{found[0] - 1}."
+                f"number {found[0] - 1}."
             )
         return "In the end the weights are those of no pass at all."
     return None
