@@ -23,7 +23,7 @@ help:
 	@echo "make execute    run and normalize all chapters, or one: CHAPTER=sound"
 	@echo "make notebooks  run all chapters and compare every stored output"
 	@echo "make data       make the corpus again (needs espeak-ng, flite and festival)"
-	@echo "make bench      measure speed and accuracy and store the results"
+	@echo "make bench      measure speed and accuracy and store the results (two hours)"
 	@echo "make race       race the optimizers and store the results (under an hour; may be stopped and goes on)"
 	@echo "make lint       look at the code and the notebooks without running them"
 	@echo "make clean      remove what was built (.venv stays: remove it by hand)"
@@ -82,6 +82,8 @@ bench: .venv/installed
 	@$(PY) benchmarks/autograd.py
 	@$(PY) benchmarks/optim.py
 	@$(PY) benchmarks/scoreboard.py
+	@$(PY) benchmarks/networks.py
+	@$(PY) benchmarks/people.py
 
 race: .venv/installed
 	@$(PY) benchmarks/race.py
