@@ -459,7 +459,7 @@ RIGHT = [
     (check.shrunk_mean, shrunk),
     (check.kappa_of, kappa_by()),
     (check.worst_speaker, worst_by(rate)),
-    (check.speaker_folds, folds),
+    (check.leave_speaker_out, folds),
     (check.speaker_difference, difference),
     (check.believed, believed_by()),
     (check.listener, Listener),
@@ -469,7 +469,7 @@ ALSO_RIGHT = [
     (check.shrunk_mean, shrunk_by_weight),
     (check.kappa_of, kappa_of_bins),
     (check.worst_speaker, worst_in_a_loop),
-    (check.speaker_folds, folds_in_lists),
+    (check.leave_speaker_out, folds_in_lists),
     (check.speaker_difference, student_interval),
     (check.speaker_difference, lambda a, b: [difference(a, b)[0], difference(a, b)[1]]),
     (check.believed, believed_in_a_loop),
@@ -563,7 +563,7 @@ MISTAKES = {
         (lambda right, speakers: (speakers[0], right.__ior__(True)[0], 0, 1), "changed the array"),
         (worst_needs_an_array, "begin with np.asarray"),
     ],
-    check.speaker_folds: [
+    check.leave_speaker_out: [
         (folds_by(lambda name: name), "another speaker, and kal is trained on and tested"),
         (folds_by(lambda name: name, list), "the order is alphabetical"),
         (changed(lambda s, name, train, test: (name, test, train)), "exchanged"),

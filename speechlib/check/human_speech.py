@@ -18,7 +18,7 @@ __all__ = [
     "listener",
     "shrunk_mean",
     "speaker_difference",
-    "speaker_folds",
+    "leave_speaker_out",
     "worst_speaker",
 ]
 
@@ -487,7 +487,7 @@ def _worst(answer, kind):
 
 
 @exercise
-def speaker_folds(answer):
+def leave_speaker_out(answer):
     """`answer(speakers)`: for each person the rows of the others and of this one."""
     return _lists_too(lambda kind: _folds(answer, kind))
 
